@@ -1,0 +1,47 @@
+// The `io` pool: one io_context per core, one thread each. A connection lives and dies on its thread, so
+// connection code needs no mutex and no strand; crossing over is a post to the other thread's context.
+#pragma once
+
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/io_context.hpp>
+
+#include <cstddef>
+#include <memory>
+#include <thread>
+#include <vector>
+
+namespace supd::async {
+
+namespace asio = boost::asio;
+
+class IoThreads {
+public:
+    static constexpr std::size_t kNoThread = static_cast<std::size_t>(-1);
+
+    explicit IoThreads(std::size_t count);
+    ~IoThreads();
+    IoThreads(const IoThreads&) = delete;
+    IoThreads& operator=(const IoThreads&) = delete;
+
+    std::size_t size() const noexcept { return threads_.size(); }
+    asio::io_context& context(std::size_t index) noexcept { return *threads_[index]->context; }
+
+    void start();
+    /// Lets the loops run dry and joins. Everything that keeps work alive must have been stopped before.
+    void join();
+    /// Abandons what is left and joins: the end of the grace period.
+    void stop();
+
+    /// The index of the io thread that calls, or kNoThread.
+    static std::size_t current() noexcept;
+
+private:
+    struct One {
+        std::unique_ptr<asio::io_context> context;
+        std::unique_ptr<asio::executor_work_guard<asio::io_context::executor_type>> work;
+        std::thread thread;
+    };
+    std::vector<std::unique_ptr<One>> threads_;
+};
+
+}  // namespace supd::async
