@@ -1,0 +1,99 @@
+// The `db` pool: N blocking threads, one PostgreSQL connection each, made on first use and remade when lost.
+#pragma once
+
+#include <supd/async/blocking_pool.hpp>
+#include <supd/db/transaction.hpp>
+
+#include <atomic>
+#include <chrono>
+#include <memory>
+#include <string>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+namespace supd::db {
+
+namespace asio = boost::asio;
+
+struct DatabaseOptions {
+    std::string url;  ///< libpq connection string or URI
+    std::size_t connections = 8;
+    std::size_t queue = 2048;
+    std::chrono::milliseconds max_wait{5000};           ///< in the pool's queue
+    std::chrono::milliseconds statement_timeout{5000};  ///< also caps how long W can be held back
+    std::string application_name = "supd";
+};
+
+enum class Access {
+    read_write,       ///< READ COMMITTED
+    read_only,        ///< READ COMMITTED, read only
+    snapshot,         ///< REPEATABLE READ, read only: all statements see one snapshot
+};
+
+/// One connection with its prepared statements; for commands and tests. One thread at a time.
+class Connection {
+public:
+    Connection(std::string url, std::chrono::milliseconds statement_timeout, std::string application_name);
+    ~Connection();
+    Connection(const Connection&) = delete;
+    Connection& operator=(const Connection&) = delete;
+
+    /// Runs fn(Transaction&) and commits when it returns. May run it again (a lost connection before COMMIT, a
+    /// serialization failure or a deadlock): fn must leave its captures as they were.
+    /// Throws base::Error 503 `database_unavailable` when PostgreSQL is away, `commit_unknown` when the connection
+    /// broke in COMMIT.
+    template <class F>
+    std::invoke_result_t<F&, Transaction&> transact(Access access, F&& fn) {
+        using R = std::invoke_result_t<F&, Transaction&>;
+        if constexpr (std::is_void_v<R>) {
+            run(access, [&](Transaction& tx) { fn(tx); });
+        } else {
+            std::optional<R> result;
+            run(access, [&](Transaction& tx) { result.emplace(fn(tx)); });
+            return std::move(*result);
+        }
+    }
+    template <class F>
+    auto transact(F&& fn) {
+        return transact(Access::read_write, std::forward<F>(fn));
+    }
+
+private:
+    friend class Transaction;
+    struct Impl;
+    void run(Access access, const std::function<void(Transaction&)>& fn);
+    std::unique_ptr<Impl> impl_;
+};
+
+class Database {
+public:
+    explicit Database(DatabaseOptions options);
+    ~Database();
+
+    const DatabaseOptions& options() const noexcept { return options_; }
+
+    /// One hop out, one hop back. fn runs on a db thread; see Connection::transact for what it may do and what
+    /// is thrown. Not cancelled by anything: the coroutine always waits for the outcome.
+    template <class F>
+    asio::awaitable<std::invoke_result_t<F&, Transaction&>> transact(Access access, F fn) {
+        auto hop = [this, access, &fn](std::size_t worker) { return connections_[worker]->transact(access, fn); };
+        co_return co_await pool_.run(std::ref(hop));
+    }
+    template <class F>
+    asio::awaitable<std::invoke_result_t<F&, Transaction&>> transact(F fn) {
+        return transact(Access::read_write, std::move(fn));
+    }
+
+    std::size_t queued() const { return pool_.queued(); }
+    std::size_t busy() const noexcept { return pool_.busy(); }
+    /// PostgreSQL answers `select 1`, asked now.
+    asio::awaitable<bool> reachable();
+
+private:
+    DatabaseOptions options_;
+    std::vector<std::unique_ptr<Connection>> connections_;
+    async::BlockingPool pool_;
+};
+
+}  // namespace supd::db
