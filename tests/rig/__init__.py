@@ -1,0 +1,1 @@
+"""The black-box rig: everything here knows supd only by its processes and its wire."""
