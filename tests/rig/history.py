@@ -88,13 +88,16 @@ class History:
     # chat -> seqs that are known to be entries other than messages
     changes: dict[str, set[int]] = field(default_factory=lambda: defaultdict(set))
 
-    def invoke(self, message_id: str, chat_id: str, user: str, client: str, text: str, at: float) -> Operation:
+    def intend(self, message_id: str, chat_id: str, user: str, client: str, text: str, at: float) -> Operation:
+        """Notes a message that is to be sent; the first attempt may come later."""
         operation = self.operations.get(message_id)
         if operation is None:
             operation = Operation(message_id, chat_id, user, client, digest(text), at)
             self.operations[message_id] = operation
-        operation.attempts += 1
         return operation
+
+    def invoke(self, message_id: str, chat_id: str, user: str, client: str, text: str, at: float) -> None:
+        self.intend(message_id, chat_id, user, client, text, at).attempts += 1
 
     def ok(self, message_id: str, seq: int, at: float) -> None:
         self.operations[message_id].acks.append((seq, at))
@@ -108,9 +111,10 @@ class History:
     def member(self, chat_id: str, user: str, from_seq: int = 1, to_seq: int | None = None) -> None:
         self.members[chat_id].setdefault(user, []).append((from_seq, to_seq))
 
-    def apply(self, client: str, chat_id: str, entry: Entry) -> None:
+    def apply(self, client: str, chat_id: str, entry: Entry, inferred: bool = False) -> None:
+        """`inferred`: the client only concludes that an entry of another kind is there; that proves nothing."""
         self.applied[client, chat_id].append(entry)
-        if entry.message_id is None:
+        if entry.message_id is None and not inferred:
             self.changes[chat_id].add(entry.seq)
 
     def may_see(self, user: str, chat_id: str, seq: int) -> bool:
