@@ -1,0 +1,120 @@
+// The hub: who gets which bytes. It knows users, sessions, chats' subscribers and frames; never what a message
+// is. One shard per io thread; a shard's tables are touched only by its thread, so there is no lock on the delivery
+// path. Every public function may be called from any thread.
+//
+// Per chat with local subscribers a shard keeps the last delivered seq: next = deliver, older = drop, newer = wait
+// for the missing ones, then read them from the log. A push is a hint, the log is the truth.
+#pragma once
+
+#include <boost/asio/awaitable.hpp>
+
+#include <supd/async/io_threads.hpp>
+#include <supd/base/ids.hpp>
+#include <supd/ws/frame.hpp>
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace supd::ws {
+
+namespace asio = boost::asio;
+
+/// A durable entry of a chat's log on its way to the subscribers.
+struct ChatEvent {
+    base::ChatId chat;
+    std::int64_t seq = 0;
+    FramePtr frame;
+    /// The socket that caused it has its ack and needs no event; nil = nobody is left out.
+    base::SessionId skip;
+    /// Whose subscription begins (they get this event) and ends (they get this event and nothing after).
+    std::vector<base::UserId> joined;
+    std::vector<base::UserId> left;
+};
+
+/// Where a shard reads what it has not been told. Implemented by chatlog. Runs on io threads.
+class LogSource {
+public:
+    virtual ~LogSource() = default;
+    struct Head {
+        base::ChatId chat;
+        std::int64_t last_seq;
+    };
+    struct Joined {
+        base::UserId user;
+        base::ChatId chat;
+        std::int64_t from_seq;
+    };
+    struct Sweep {
+        std::uint64_t w = 0;          ///< entries of all transactions below are visible in this snapshot
+        std::string cursor;           ///< the token that resumes from w
+        std::vector<Head> heads;      ///< of the asked chats, those that moved since the last w
+        std::vector<Joined> joined;   ///< memberships of the asked users that began since the last w
+    };
+    /// Entries with after < seq, ascending, at most `limit`.
+    virtual asio::awaitable<std::vector<ChatEvent>> read(base::ChatId chat, std::int64_t after, std::size_t limit) = 0;
+    virtual asio::awaitable<Sweep> sweep(std::uint64_t since_w, std::vector<base::ChatId> chats,
+                                         std::vector<base::UserId> users) = 0;
+};
+
+class Session;
+
+enum class CloseCode : std::uint16_t {
+    normal = 1000,
+    going_away = 1001,
+    protocol_error = 1002,
+    bad_data = 1007,
+    too_big = 1009,
+    restart = 1012,
+    unauthenticated = 4401,
+    forbidden = 4403,
+    too_slow = 4408,
+    replaced = 4409,
+    rate_limited = 4429,
+};
+
+class Hub {
+public:
+    Hub(async::IoThreads& threads, LogSource& log);
+    ~Hub();
+    Hub(const Hub&) = delete;
+    Hub& operator=(const Hub&) = delete;
+
+    void start();
+    /// Stops sweeps and gap reads; completes when none is left. Sessions are closed by close_all before.
+    void stop();
+
+    /// Hands committed entries to all shards. Entries of one chat may come in any order and more than once.
+    void publish(std::vector<ChatEvent> events);
+
+    /// Ephemeral: to every session of the chat's subscribers except one user's; never replayed.
+    void send_to_chat(base::ChatId chat, FramePtr frame, base::UserId except);
+    /// To every session of these users, except one session (nil = none).
+    void send_to_users(std::vector<base::UserId> users, FramePtr frame, base::SessionId except = {});
+    /// Closes the session's socket with code and reason.
+    void close_session(base::SessionId session, CloseCode code, std::string reason);
+    /// Closes all: a restart. retry_after_ms is spread over [0, spread_ms] by socket.
+    void close_all(CloseCode code, int spread_ms);
+
+    /// Sessions that are authenticated now, all shards.
+    std::size_t connected() const noexcept;
+
+    // -- called on the session's own io thread --------------------------------------------------------------
+    /// From now on events for this user reach the session, held back until its catch-up is done.
+    void attach(const std::shared_ptr<Session>& session);
+    /// Ends holding back: `chats` are the chats of the snapshot with the last seq that the catch-up has covered.
+    void go_live(const std::shared_ptr<Session>& session, const std::vector<LogSource::Head>& chats);
+    void detach(Session& session);
+
+    class Shard;
+
+private:
+    Shard& here();
+    std::vector<std::unique_ptr<Shard>> shards_;
+    async::IoThreads& threads_;
+};
+
+}  // namespace supd::ws

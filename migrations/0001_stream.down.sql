@@ -1,0 +1,2 @@
+drop table stream_marks;
+drop table stream_state;

@@ -1,0 +1,3 @@
+drop table chat_members;
+drop table chat_heads;
+drop table chats;
