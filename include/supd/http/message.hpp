@@ -1,13 +1,13 @@
 // What a request and a reply are to the rest of supd: our own small types, so that Beast stays inside http/.
 #pragma once
 
-#include <boost/asio/awaitable.hpp>
-#include <boost/asio/ip/address.hpp>
-#include <nlohmann/json_fwd.hpp>
-
 #include <supd/base/clock.hpp>
 #include <supd/base/error.hpp>
 #include <supd/base/ids.hpp>
+
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/ip/address.hpp>
+#include <nlohmann/json_fwd.hpp>
 
 #include <optional>
 #include <string>
@@ -29,15 +29,16 @@ struct Caller {
 
 struct Request {
     std::string method;
-    std::string path;   ///< decoded, without the query
+    std::string path;  ///< decoded, without the query
     std::vector<std::pair<std::string, std::string>> query;
-    std::vector<std::pair<std::string, std::string>> path_values;  ///< ":name" of the route -> decoded segment
-    std::vector<std::pair<std::string, std::string>> headers;      ///< names in lower case
+    std::vector<std::pair<std::string, std::string>>
+        path_values;                                           ///< ":name" of the route -> decoded segment
+    std::vector<std::pair<std::string, std::string>> headers;  ///< names in lower case
     std::string body;
     std::string request_id;
     boost::asio::ip::address remote;  ///< of the client, behind trusted proxies
     bool secure = false;
-    std::optional<Caller> caller_;    ///< set by the router for every policy but open
+    std::optional<Caller> caller_;  ///< set by the router for every policy but open
     base::Monotonic::time_point deadline;
 
     /// Throws 401 when the route let in a request without a caller (a bug in the route's policy).
@@ -54,7 +55,8 @@ struct Request {
     }
     std::optional<std::string_view> query_value(std::string_view name) const;
     /// Integer in the query; absent = fallback; malformed or out of [min, max] = 400 `invalid_request`.
-    std::int64_t query_integer(std::string_view name, std::int64_t fallback, std::int64_t min, std::int64_t max) const;
+    std::int64_t query_integer(std::string_view name, std::int64_t fallback, std::int64_t min,
+                               std::int64_t max) const;
     /// Throws 400 `unknown_field` for any query parameter not listed.
     void allow_query(std::initializer_list<std::string_view> names) const;
     /// The body as JSON: 415 unless Content-Type is application/json, 400 when malformed. An empty body is an

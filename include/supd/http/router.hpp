@@ -1,5 +1,6 @@
 // The route table. A feature's routes.hpp lists its rows; a row without a policy does not compile. The router
-// checks policy, rate limit and body cap of the row before the handler runs, and turns what it throws into a problem.
+// checks policy, rate limit and body cap of the row before the handler runs, and turns what it throws into a
+// problem.
 #pragma once
 
 #include <supd/http/message.hpp>
@@ -25,13 +26,15 @@ using Handler = std::function<asio::awaitable<Reply>(Request)>;
 inline constexpr std::size_t kDefaultBodyLimit = 256 * 1024;
 
 struct Route {
-    std::string_view method;     ///< GET POST PATCH DELETE PUT
-    std::string_view path;       ///< "/api/v1/users/:id"
+    std::string_view method;  ///< GET POST PATCH DELETE PUT
+    std::string_view path;    ///< "/api/v1/users/:id"
     Policy policy;
     Limit limit;
     std::string_view operation;  ///< operationId of docs/openapi.yaml, also the metrics label
     Handler handler;
     std::size_t body_limit = kDefaultBodyLimit;
+    /// What it answers with when all is well: an Accept header that excludes it is 406. Empty = not checked.
+    std::string_view produces = "application/json";
 };
 
 /// Proves who a bearer token belongs to. Implemented by accounts. Any io thread; must not block.

@@ -1,0 +1,82 @@
+// Token buckets: how often one user or one address may do a class of things. Sharded and bounded.
+// Thread-safe, never blocks for long. State is of this process.
+#pragma once
+
+#include <supd/base/clock.hpp>
+#include <supd/base/error.hpp>
+#include <supd/base/ids.hpp>
+#include <supd/http/router.hpp>
+
+#include <boost/asio/ip/address.hpp>
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+
+namespace supd::http {
+
+struct RateRule {
+    double per_minute = 0;
+    double burst = 0;  ///< the bucket's size: what may be done at once
+};
+
+struct RateLimitOptions {
+    bool enabled = true;  ///< false only in development: everything is allowed, no headers
+    RateRule api{100, 100};
+    RateRule auth{5, 10};
+    RateRule message{3000, 300};
+    /// An address carries many users (offices, carrier NAT): the bucket of an address that authenticated
+    /// requests share is this much larger than a user's.
+    double shared_address_factor = 20;
+    std::size_t max_buckets = 262'144;
+};
+
+struct Verdict {
+    bool allowed = true;
+    bool counted = false;         ///< false: limits are off or the class is none; no headers then
+    std::uint32_t limit = 0;      ///< RateLimit-Limit: the bucket's size
+    std::uint32_t remaining = 0;  ///< RateLimit-Remaining
+    std::uint32_t reset_s = 0;    ///< RateLimit-Reset: seconds until the bucket is full
+    std::uint32_t retry_after_s = 0;
+
+    /// 429 `rate_limited` with its headers.
+    base::Error error() const;
+};
+
+class RateLimiter {
+public:
+    explicit RateLimiter(RateLimitOptions options);
+    RateLimiter(RateLimitOptions options, const base::Clock& clock);
+    ~RateLimiter();
+
+    /// Takes one token of the bucket (limit, key). A full table first forgets full buckets; if none is, auth
+    /// is refused (fails closed) and the other classes pass. `scale` multiplies rate and burst.
+    Verdict take(Limit limit, std::string_view key, double scale = 1);
+    /// Throws Verdict::error() when refused.
+    void require(Limit limit, std::string_view key, double scale = 1);
+
+    /// Keys: a user; an address (IPv4, or IPv6 /64); what somebody typed as a login name (normalised by the
+    /// caller).
+    static std::string user_key(base::UserId user);
+    static std::string address_key(const asio::ip::address& address);
+    static std::string identifier_key(std::string_view identifier);
+
+    const RateLimitOptions& options() const noexcept { return options_; }
+    std::size_t buckets() const;
+
+private:
+    struct Shard;
+    const RateRule* rule_of(Limit limit) const noexcept;
+
+    RateLimitOptions options_;
+    base::SystemClock system_clock_;
+    const base::Clock& clock_;
+    std::string seed_;
+    std::unique_ptr<Shard[]> shards_;
+};
+
+}  // namespace supd::http
