@@ -36,7 +36,7 @@ def find_binary() -> Path | None:
     if configured := os.environ.get("SUPD_BINARY"):
         return Path(configured).resolve()
     built = [path for preset in ("release", "debug") for path in (
-        REPOSITORY / "build" / preset / "supd", REPOSITORY / "build" / preset / "bin" / "supd") if path.is_file()]
+        REPOSITORY / "build" / preset / "supd", REPOSITORY / "build" / preset / "src" / "supd") if path.is_file()]
     return max(built, key=lambda path: path.stat().st_mtime) if built else None
 
 

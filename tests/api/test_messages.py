@@ -1,0 +1,230 @@
+"""Sending with client-made ids, history by seq, edits, deletions, reactions, replies."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+
+import pytest
+
+from rig.client import Account, Rest, a_chat, a_user, an_id
+
+MESSAGE_FIELDS = {"id", "chat_id", "seq", "sender_id", "sender_device_id", "type", "text", "attachments", "reply_to",
+                  "forwarded_from", "mentions", "reactions", "metadata", "edited_at", "deleted_at", "expires_at",
+                  "created_at"}
+
+
+async def a_pair(rest: Rest) -> tuple[Account, Account, str]:
+    ann, bob = await a_user(rest), await a_user(rest)
+    return ann, bob, (await a_chat(ann, bob))["id"]
+
+
+def a_message(chat_id: str, text: str = "hello", **more) -> dict:
+    return {"id": an_id(), "chat_id": chat_id, "type": "text", "text": text} | more
+
+
+async def test_a_message_has_all_its_fields(rest: Rest) -> None:
+    ann, bob, chat = await a_pair(rest)
+    body = a_message(chat, "Gr\u00fc\u00dfe \U0001F44B", metadata={"k": [1, {"n": None}]})
+    sent = (await ann.post("messages", body)).expect(201).json
+    assert MESSAGE_FIELDS <= sent.keys(), MESSAGE_FIELDS - sent.keys()
+    assert sent["id"] == body["id"] and sent["text"] == body["text"] and sent["metadata"] == body["metadata"]
+    assert sent["sender_id"] == ann.id and sent["sender_device_id"] == ann.device["id"]
+    assert re.match(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$", sent["created_at"])
+    read = (await bob.get(f"messages/{sent['id']}")).expect(200).json
+    assert read == sent
+
+
+async def test_the_same_id_again_returns_the_stored_message(rest: Rest) -> None:
+    ann, _, chat = await a_pair(rest)
+    body = a_message(chat)
+    first = (await ann.post("messages", body)).expect(201).json
+    await ann.send(chat, "between")
+    again = (await ann.post("messages", body)).expect(200).json
+    assert again == first
+    assert sum(1 for item in await ann.whole_history(chat) if item["id"] == body["id"]) == 1
+
+
+async def test_the_same_id_at_once_is_one_message(rest: Rest) -> None:
+    ann, _, chat = await a_pair(rest)
+    body = a_message(chat)
+    answers = await asyncio.gather(*(ann.post("messages", body) for _ in range(20)))
+    assert sorted(answer.status for answer in answers) == [200] * 19 + [201]
+    assert len({answer["seq"] for answer in answers}) == 1
+    assert len({answer["created_at"] for answer in answers}) == 1
+
+
+@pytest.mark.parametrize("change", [{"text": "other"}, {"reply_to": None, "metadata": {"a": 1}}])
+async def test_the_same_id_with_other_content_is_refused(rest: Rest, change: dict) -> None:
+    ann, _, chat = await a_pair(rest)
+    body = a_message(chat)
+    (await ann.post("messages", body)).expect(201)
+    (await ann.post("messages", body | change)).problem(409, "id_reused")
+    assert [item["text"] for item in await ann.whole_history(chat)] == ["hello"]
+
+
+async def test_the_same_id_in_another_chat_or_by_another_is_refused(rest: Rest) -> None:
+    ann, bob, chat = await a_pair(rest)
+    elsewhere = (await a_chat(ann, bob))["id"]
+    body = a_message(chat)
+    (await ann.post("messages", body)).expect(201)
+    (await ann.post("messages", body | {"chat_id": elsewhere})).problem(409, "id_reused")
+    (await bob.post("messages", body)).problem(409, "id_reused")
+    stranger = await a_user(rest)
+    own = (await a_chat(stranger))["id"]
+    (await stranger.post("messages", body | {"chat_id": own})).problem(409, "id_reused")
+
+
+async def test_seqs_are_dense_and_in_order(rest: Rest) -> None:
+    ann, bob, chat = await a_pair(rest)
+    before = (await ann.get(f"chats/{chat}"))["last_seq"]
+    await asyncio.gather(*(who.send(chat, f"{number}") for number in range(20) for who in (ann, bob)))
+    seqs = [item["seq"] for item in await ann.whole_history(chat)]
+    assert seqs == list(range(before + 1, before + 41))
+    assert (await ann.get(f"chats/{chat}"))["last_seq"] == before + 40
+
+
+async def test_history_pages_before_after_around(rest: Rest) -> None:
+    ann, _, chat = await a_pair(rest)
+    seqs = [(await ann.send(chat, str(number)))["seq"] for number in range(25)]
+
+    async def page(**params) -> tuple[list[int], bool]:
+        answer = await ann.history(chat, **params)
+        return [item["seq"] for item in answer["items"]], answer["has_more"]
+
+    assert await page(limit=10) == (seqs[-10:], True)
+    assert await page(before_seq=seqs[15], limit=10) == (seqs[5:15], True)
+    assert await page(before_seq=seqs[5], limit=10) == (seqs[:5], False)
+    assert await page(after_seq=seqs[4], limit=10) == (seqs[5:15], True)
+    assert await page(after_seq=seqs[20], limit=10) == (seqs[21:], False)
+    assert await page(after_seq=seqs[-1]) == ([], False)
+    around, _ = await page(around_seq=seqs[12], limit=9)
+    assert seqs[12] in around and around == sorted(around) and 8 <= len(around) <= 10
+    for wrong in ({"limit": 0}, {"limit": 201}, {"limit": "x"}, {"before_seq": -1}, {"after_seq": "1e3"},
+                  {"before_seq": 5, "after_seq": 5}, {"offset": 3}):
+        answer = await ann.get(f"messages/chat/{chat}", params=wrong)
+        assert answer.status in (400, 422), wrong
+
+
+async def test_edit(rest: Rest) -> None:
+    ann, bob, chat = await a_pair(rest)
+    sent = await ann.send(chat, "frist")
+    changed = (await ann.patch(f"messages/{sent['id']}", {"text": "first"})).expect(200).json
+    assert changed["text"] == "first" and changed["edited_at"] and changed["seq"] == sent["seq"]
+    assert (await bob.get(f"messages/{sent['id']}"))["text"] == "first"
+    assert (await ann.get(f"chats/{chat}"))["last_seq"] == sent["seq"] + 1, "an edit is an entry of the log"
+    (await bob.patch(f"messages/{sent['id']}", {"text": "stolen"})).problem(403)
+    (await ann.patch(f"messages/{sent['id']}", {"text": "x", "sender_id": bob.id})).problem(400, "unknown_field")
+    edits = await ann.get(f"messages/{sent['id']}/edits")
+    if edits.status == 200:
+        assert [item["text"] for item in edits["items"]] == ["frist"]
+
+
+async def test_an_edit_with_the_same_change_id_is_one_entry(rest: Rest) -> None:
+    ann, _, chat = await a_pair(rest)
+    sent = await ann.send(chat, "a")
+    change = {"text": "b", "change_id": an_id()}
+    first = (await ann.patch(f"messages/{sent['id']}", change)).expect(200).json
+    again = (await ann.patch(f"messages/{sent['id']}", change)).expect(200).json
+    assert first == again
+    assert (await ann.get(f"chats/{chat}"))["last_seq"] == sent["seq"] + 1
+
+
+async def test_delete_for_everyone_keeps_the_place_and_nothing_else(rest: Rest) -> None:
+    ann, bob, chat = await a_pair(rest)
+    sent = await ann.send(chat, "regret", metadata={"secret": 1})
+    (await bob.post(f"messages/{sent['id']}/reactions", {"emoji": "\u2764\ufe0f"})).expect(200, 201)
+    (await bob.delete(f"messages/{sent['id']}", params={"for": "everyone"})).problem(403)
+    (await ann.delete(f"messages/{sent['id']}", params={"for": "everyone"})).expect(200, 204)
+    for who in (ann, bob):
+        left = next(item for item in await who.whole_history(chat) if item["id"] == sent["id"])
+        assert left["seq"] == sent["seq"] and left["sender_id"] == ann.id and left["deleted_at"]
+        assert not left.get("text") and not left.get("metadata") and not left.get("reactions")
+        assert "regret" not in str((await who.get("chats")).json)
+    edited = await ann.patch(f"messages/{sent['id']}", {"text": "back"})
+    assert edited.status in (404, 409, 410, 422)
+    reacted = await bob.post(f"messages/{sent['id']}/reactions", {"emoji": "\u2764\ufe0f"})
+    assert reacted.status in (404, 409, 410, 422)
+
+
+async def test_delete_for_me_hides_it_from_me_alone(rest: Rest) -> None:
+    ann, bob, chat = await a_pair(rest)
+    sent = await ann.send(chat, "seen enough")
+    (await bob.delete(f"messages/{sent['id']}", params={"for": "me"})).expect(200, 204)
+    assert sent["id"] not in {item["id"] for item in await bob.whole_history(chat) if not item["deleted_at"]}
+    assert (await ann.get(f"messages/{sent['id']}"))["text"] == "seen enough"
+    (await ann.delete(f"messages/{sent['id']}", params={"for": "nobody"})).problem(400)
+
+
+async def test_reactions(rest: Rest) -> None:
+    ann, bob, chat = await a_pair(rest)
+    sent = await ann.send(chat)
+    path = f"messages/{sent['id']}/reactions"
+    (await bob.post(path, {"emoji": "\U0001F44D"})).expect(200, 201)
+    (await bob.post(path, {"emoji": "\U0001F44D"})).expect(200, 201)
+    (await ann.post(path, {"emoji": "\U0001F44D"})).expect(200, 201)
+    seen = (await bob.get(f"messages/{sent['id']}"))["reactions"]
+    assert seen == [{"emoji": "\U0001F44D", "count": 2, "me": True}]
+    (await bob.delete(path, params={"emoji": "\U0001F44D"})).expect(200, 204)
+    assert (await bob.get(f"messages/{sent['id']}"))["reactions"] == [{"emoji": "\U0001F44D", "count": 1, "me": False}]
+    listed = (await ann.get(path)).expect(200)["items"]
+    assert [(item["user_id"], item["emoji"]) for item in listed] == [(ann.id, "\U0001F44D")]
+    for wrong in ("", "x" * 200, "two words", 5, None):
+        assert (await bob.post(path, {"emoji": wrong})).status in (400, 422), wrong
+
+
+async def test_replies(rest: Rest) -> None:
+    ann, bob, chat = await a_pair(rest)
+    first = await ann.send(chat, "question")
+    reply = await bob.send(chat, "answer", reply_to=first["id"])
+    assert str(first["id"]) in str(reply["reply_to"])
+    elsewhere = (await a_chat(ann, bob))["id"]
+    wrong = await bob.post("messages", a_message(elsewhere, reply_to=first["id"]))
+    assert wrong.status in (404, 422)
+    assert (await bob.post("messages", a_message(chat, reply_to=an_id()))).status in (404, 422)
+
+
+@pytest.mark.parametrize("change", [
+    {"sender_id": "00000000-0000-4000-8000-000000000000"}, {"seq": 1}, {"created_at": "2020-01-01T00:00:00.000Z"},
+    {"role": "owner"}, {"is_admin": True}, {"edited_at": None}, {"verified": True}, {"owner_id": "x"}])
+async def test_a_field_that_is_not_the_clients_is_refused(rest: Rest, change: dict) -> None:
+    ann, _, chat = await a_pair(rest)
+    (await ann.post("messages", a_message(chat) | change)).problem(400, "unknown_field")
+    assert await ann.whole_history(chat) == []
+
+
+@pytest.mark.parametrize("change", [
+    {"id": "x"}, {"id": None}, {"id": 5}, {"chat_id": None}, {"chat_id": []}, {"type": "nonsense"}, {"text": {"$gt": ""}},
+    {"text": None}, {"text": ""}, {"text": ["a"]}, {"attachments": {}}, {"mentions": "all"}, {"metadata": []},
+    {"expires_in_s": -1}, {"expires_in_s": "1"}, {"reply_to": 7}])
+async def test_malformed_messages_are_refused(rest: Rest, change: dict) -> None:
+    ann, _, chat = await a_pair(rest)
+    answer = await ann.post("messages", a_message(chat) | change)
+    assert answer.status in (400, 404, 422), answer.body
+    answer.problem(answer.status)
+    assert await ann.whole_history(chat) == []
+
+
+async def test_texts_come_back_byte_for_byte(rest: Rest) -> None:
+    ann, bob, chat = await a_pair(rest)
+    texts = ["'; drop table messages; --", "\\x00 \\u0000", "\u0000 nul", "\u202eright\u202c", "e\u0301 \u00e9", "\U0001F468\u200d\U0001F469",
+             "<script>alert(1)</script>", "%s %n %00", "\r\n\t tabs", "a" * 4000, "{}[]\"\\", "\ufeffbom", "\u2028"]
+    sent = {}
+    for text in texts:
+        answer = await ann.post("messages", a_message(chat, text))
+        if "\u0000" in text and answer.status in (400, 422):
+            continue
+        sent[answer.expect(201)["id"]] = text
+    assert {item["id"]: item["text"] for item in await bob.whole_history(chat)} == sent
+
+
+async def test_a_former_member_writes_nothing(rest: Rest) -> None:
+    ann, bob, chat = await a_pair(rest)
+    sent = await bob.send(chat, "mine")
+    (await ann.delete(f"chats/{chat}/members/{bob.id}")).expect(200, 204)
+    head = (await ann.get(f"chats/{chat}"))["last_seq"]
+    for method, path, body in [("POST", "messages", a_message(chat)), ("PATCH", f"messages/{sent['id']}", {"text": "x"}),
+                               ("DELETE", f"messages/{sent['id']}?for=everyone", None),
+                               ("POST", f"messages/{sent['id']}/reactions", {"emoji": "\U0001F44D"})]:
+        (await bob.request(method, path, body)).problem(404)
+    assert (await ann.get(f"chats/{chat}"))["last_seq"] == head

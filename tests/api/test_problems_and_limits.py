@@ -1,0 +1,189 @@
+"""Each class of refusal is a proper problem; each limit holds at the limit and refuses one above it."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from rig.client import Account, Rest, a_chat, a_user, an_id
+from rig.raw_http import exchange
+from rig.daemon import Daemon
+
+
+async def test_404_of_a_route_and_405_with_allow(rest: Rest) -> None:
+    ann = await a_user(rest)
+    (await ann.get("nothing/here")).problem(404, "not_found")
+    answer = await ann.request("PUT", "users/me", {})
+    answer.problem(405)
+    assert {"GET", "PATCH"} <= {each.strip() for each in answer.headers["Allow"].split(",")}
+
+
+async def test_415_and_malformed_bodies(rest: Rest) -> None:
+    ann = await a_user(rest)
+    answer = await ann.request("PATCH", "users/me", data=b"display_name=x",
+                               headers={"Content-Type": "application/x-www-form-urlencoded"})
+    answer.problem(415)
+    for body in (b"{", b"[]", b"5", b'"x"', b"nul", b"{\"a\":1}x", b"\xff\xfe", b"{\"display_name\":\"\xc3\x28\"}",
+                 b'{"display_name":"a","display_name":"b"}', b'{"display_name": "\\ud800"}',
+                 b"[" * 100_000, b'{"a":' * 5_000, b'{"display_name": 1e400}', b"\xef\xbb\xbf{}x", b"{'display_name': 'x'}"):
+        answer = await ann.request("PATCH", "users/me", data=body)
+        assert answer.status in (400, 422), (body[:40], answer.status)
+        answer.problem(answer.status)
+
+
+async def test_413_and_the_body_limit(rest: Rest) -> None:
+    ann = await a_user(rest)
+    answer = await ann.request("PATCH", "users/me", data=b'{"display_name": "' + b"x" * 2_000_000 + b'"}')
+    answer.problem(413, "too_large")
+
+
+async def test_406(rest: Rest) -> None:
+    ann = await a_user(rest)
+    answer = await ann.get("users/me", headers={"Accept": "image/png"})
+    assert answer.status in (200, 406)
+    (await ann.get("users/me", headers={"Accept": "*/*"})).expect(200)
+
+
+async def test_validation_errors_name_the_field(rest: Rest) -> None:
+    answer = await rest.post("auth/register", {"username": 5, "password": "long enough password"})
+    problem = answer.problem(answer.status)
+    assert answer.status in (400, 422)
+    assert any("username" in error["field"] for error in problem["errors"]), problem
+    answer = await rest.post("auth/register", {"username": "someone_new", "password": "long enough", "surprise": 1})
+    problem = answer.problem(400, "unknown_field")
+    assert "surprise" in json.dumps(problem)
+
+
+async def test_request_ids_are_made_kept_and_cleaned(rest: Rest) -> None:
+    made = (await rest.get("nothing")).headers["X-Request-Id"]
+    assert 8 <= len(made) <= 64
+    kept = await rest.get("nothing", headers={"X-Request-Id": "abc-123.DEF"})
+    assert kept.headers["X-Request-Id"] == "abc-123.DEF" and kept["request_id"] == "abc-123.DEF"
+    assert (await rest.get("nothing", headers={"X-Correlation-Id": "corr-7-abcdef"})).headers["X-Request-Id"] == "corr-7-abcdef"
+    for wild in ("x" * 500, "a b", '"}{"', "<script>"):
+        assert (await rest.get("nothing", headers={"X-Request-Id": wild})).headers["X-Request-Id"] != wild
+
+
+async def test_security_headers_on_all(rest: Rest) -> None:
+    ann = await a_user(rest)
+    for answer in (await ann.get("users/me"), await rest.get("nothing"), await rest.get("/"), await rest.get("/health")):
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
+        assert "Content-Security-Policy" in answer.headers
+        assert "Referrer-Policy" in answer.headers
+        assert "X-Powered-By" not in answer.headers
+    assert (await ann.get("users/me")).headers["Cache-Control"].startswith("no-store")
+
+
+async def limits(rest: Rest) -> dict:
+    return (await rest.get("server")).expect(200)["limits"]
+
+
+async def test_the_server_tells_its_limits_like_the_hello(rest: Rest) -> None:
+    about = (await rest.get("server")).expect(200).json
+    assert about["name"] and about["version"] and isinstance(about["features"], (list, dict))
+    ann = await a_user(rest)
+    async with ann.socket() as socket:
+        assert socket.hello["data"]["limits"].items() <= about["limits"].items()
+
+
+def a_limit(table: dict, *words: str) -> int:
+    """The limit whose name has all the words."""
+    found = [value for name, value in flatten(table).items() if all(word in name for word in words)]
+    if not found:
+        pytest.skip(f"missing: no limit named {words} in {sorted(flatten(table))}")
+    return int(found[0])
+
+
+def flatten(table: dict, prefix: str = "") -> dict:
+    flat = {}
+    for name, value in table.items():
+        flat |= flatten(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value}
+    return flat
+
+
+async def a_lonely_chat(rest: Rest) -> tuple[Account, str]:
+    ann = await a_user(rest)
+    return ann, (await a_chat(ann))["id"]
+
+
+async def test_text_limit(rest: Rest) -> None:
+    ann, chat = await a_lonely_chat(rest)
+    limit = a_limit(await limits(rest), "text")
+    body = {"id": an_id(), "chat_id": chat, "type": "text"}
+    (await ann.post("messages", body | {"text": "x" * limit})).expect(201)
+    for size in (limit + 1, limit * 10):
+        answer = await ann.post("messages", body | {"id": an_id(), "text": "x" * size})
+        assert answer.status in (400, 413, 422), (size, answer.status)
+    async with ann.socket() as socket:
+        await socket.message(chat, "y" * limit)
+        await socket.send_frame(json.dumps({"type": "message", "ref": "9", "data": body | {
+            "id": an_id(), "text": "y" * (limit + 1)}}))
+        event = await socket.event("error")
+        assert event["error"]["status"] in (400, 413, 422)
+        assert (await socket.call("ping"))["type"] == "pong"
+
+
+async def test_title_limit(rest: Rest) -> None:
+    ann = await a_user(rest)
+    limit = a_limit(await limits(rest), "title")
+    (await ann.post("chats", {"type": "group", "title": "x" * limit})).expect(201)
+    assert (await ann.post("chats", {"type": "group", "title": "x" * (limit + 1)})).status in (400, 422)
+
+
+async def test_member_list_limit(rest: Rest) -> None:
+    ann = await a_user(rest)
+    answer = await ann.post("chats", {"type": "group", "title": "t", "member_ids": [an_id() for _ in range(6000)]})
+    assert answer.status in (400, 413, 422)
+
+
+async def test_mentions_attachments_and_metadata_are_bounded(rest: Rest) -> None:
+    ann, chat = await a_lonely_chat(rest)
+    base = {"chat_id": chat, "type": "text", "text": "x"}
+    for change in ({"mentions": [an_id() for _ in range(4000)]}, {"metadata": {"k": "x" * 200_000}},
+                   {"metadata": {str(number): 1 for number in range(20_000)}}):
+        answer = await ann.post("messages", base | {"id": an_id()} | change)
+        assert answer.status in (400, 413, 422), (list(change), answer.status)
+
+
+async def test_distinct_reactions_are_bounded(rest: Rest) -> None:
+    ann, chat = await a_lonely_chat(rest)
+    sent = await ann.send(chat)
+    statuses = set()
+    for number in range(150):
+        statuses.add((await ann.post(f"messages/{sent['id']}/reactions", {"emoji": chr(0x1F400 + number)})).status)
+    assert statuses - {200, 201} and statuses <= {200, 201, 409, 422, 429}
+
+
+async def test_list_limits(rest: Rest) -> None:
+    ann, chat = await a_lonely_chat(rest)
+    for path in ("chats", f"messages/chat/{chat}", "sync", f"chats/{chat}/members"):
+        for limit in ("1", "200"):
+            (await ann.get(path, params={"limit": limit})).expect(200)
+        for limit in ("0", "201", "-1", "x", "1.5", "99999999999999999999"):
+            assert (await ann.get(path, params={"limit": limit})).status in (400, 422), (path, limit)
+        assert (await ann.get(path, params={"surprise": "1"})).status == 400, path
+
+
+async def test_long_paths_and_headers(server: Daemon) -> None:
+    long_path = await exchange(server.url, b"GET /" + b"a" * 20_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert long_path.status in (400, 414, 431)
+    long_header = await exchange(server.url, b"GET /health HTTP/1.1\r\nHost: x\r\nX-Big: " + b"a" * 100_000 + b"\r\n\r\n")
+    assert long_header.status == 431
+
+
+async def test_profile_fields_are_bounded(rest: Rest) -> None:
+    ann = await a_user(rest)
+    for field in ("display_name", "bio"):
+        assert (await ann.patch("users/me", {field: "x" * 20_000})).status in (400, 413, 422), field
+
+
+async def test_idempotency_keys(rest: Rest) -> None:
+    ann = await a_user(rest)
+    headers = {"Idempotency-Key": an_id()}
+    body = {"type": "group", "title": "once"}
+    first = (await ann.post("chats", body, headers=headers)).expect(201).json
+    again = (await ann.post("chats", body, headers=headers)).expect(200, 201).json
+    assert again["id"] == first["id"]
+    (await ann.post("chats", {"type": "group", "title": "other"}, headers=headers)).problem(422, "idempotency_mismatch")
+    assert len((await ann.get("chats"))["items"]) == 1
