@@ -1,5 +1,6 @@
 #include "child_process.hpp"
 #include "postgres_cluster.hpp"
+#include "pq.hpp"
 
 #include <supd/db/embedded_postgres.hpp>
 
@@ -37,15 +38,6 @@ constexpr seconds kStable{30};           // ran so long: the next failure starts
 constexpr seconds kImmediateTimeout{5};  // from SIGQUIT to SIGKILL
 constexpr std::chrono::hours kLogCheck{1};
 constexpr int kStartAttempts = 3;
-
-struct PgFinish {
-    void operator()(PGconn* connection) const { PQfinish(connection); }
-};
-struct PgClear {
-    void operator()(PGresult* result) const { PQclear(result); }
-};
-using PgConnection = std::unique_ptr<PGconn, PgFinish>;
-using PgResult = std::unique_ptr<PGresult, PgClear>;
 
 Fd take_lock(const ClusterLayout& layout) {
     Fd fd(::open(layout.lock_file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
@@ -278,21 +270,12 @@ bool EmbeddedPostgres::Supervisor::wait_until_ready(Child& child) {
 }
 
 void EmbeddedPostgres::Supervisor::ensure_database() {
-    const PgConnection connection(
-        PQconnectdb(conninfo_for(layout_.socket_dir, kAdminRole, "postgres").c_str()));
-    const auto execute = [&](const char* sql, ExecStatusType expected) {
-        PgResult result(PQexec(connection.get(), sql));
-        if (PQresultStatus(result.get()) != expected) {
-            throw PostgresError(std::string("cannot set up the database: ") +
-                                PQerrorMessage(connection.get()));
-        }
-        return result;
-    };
-    if (PQntuples(execute("SELECT 1 FROM pg_roles WHERE rolname = 'supd'", PGRES_TUPLES_OK).get()) == 0) {
-        execute("CREATE ROLE supd LOGIN", PGRES_COMMAND_OK);
+    PqSession session(conninfo_for(layout_.socket_dir, kAdminRole, "postgres"));
+    if (session.query("select 1 from pg_roles where rolname = 'supd'").empty()) {
+        session.script("create role supd login");
     }
-    if (PQntuples(execute("SELECT 1 FROM pg_database WHERE datname = 'supd'", PGRES_TUPLES_OK).get()) == 0) {
-        execute("CREATE DATABASE supd OWNER supd", PGRES_COMMAND_OK);
+    if (session.query("select 1 from pg_database where datname = 'supd'").empty()) {
+        session.script("create database supd owner supd");
     }
 }
 
