@@ -1,0 +1,106 @@
+"""Rate limits cannot be dodged or turned on others by headers; browsers of other origins get nothing."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+
+import pytest
+
+from rig.client import PASSWORD, Rest, a_name, a_user
+from rig.daemon import Daemon
+
+SPOOFS = ("X-Forwarded-For", "Forwarded", "X-Real-IP", "X-Client-IP", "True-Client-IP", "CF-Connecting-IP")
+ALLOWED = "https://chat.example.com"
+
+
+@pytest.fixture(scope="module")
+def limited(postgres, binary):
+    daemon = Daemon(database_url=postgres.new_database(), name="limited",
+                    settings={"SUPD__RATE_LIMIT__ENABLED": "true", "CORS_ORIGIN": ALLOWED}).start()
+    yield daemon
+    daemon.close()
+
+
+async def tries_until_limited(rest: Rest, headers: Callable[[], dict], most: int = 60) -> int:
+    for number in range(most):
+        answer = await rest.post("auth/login", {"identifier": a_name("nobody"), "password": PASSWORD}, headers=headers())
+        if answer.status == 429:
+            answer.problem(429, "rate_limited")
+            assert int(answer.headers["Retry-After"]) >= 1
+            assert any(name.lower().startswith("ratelimit") for name in answer.headers)
+            return number
+        assert answer.status == 401, answer.body
+    return most
+
+
+async def test_forged_addresses_do_not_move_the_limit(limited: Daemon, chance: random.Random) -> None:
+    def address() -> str:
+        return ".".join(str(chance.randrange(1, 250)) for _ in range(4))
+
+    async with Rest(limited.url) as rest:
+        assert await tries_until_limited(rest, dict) <= 30
+        for name in SPOOFS:
+            for value in (lambda: address(), lambda: f"{address()}, {address()}", lambda: f'for="[2001:db8::{chance.randrange(9999):x}]"'):
+                answer = await rest.post("auth/login", {"identifier": a_name("nobody"), "password": PASSWORD},
+                                         headers={name: value()})
+                assert answer.status == 429, (name, answer.status)
+
+
+async def test_the_api_limit_is_per_user(limited: Daemon, spawn, postgres) -> None:
+    daemon = spawn(database_url=postgres.new_database(), name="peruser",
+                   settings={"SUPD__RATE_LIMIT__ENABLED": "true"}).start()
+    async with Rest(daemon.url) as rest:
+        ann, bob = await a_user(rest), await a_user(rest)
+        statuses = [(await ann.get("users/me")).status for _ in range(400)]
+        assert 429 in statuses and statuses[:50] == [200] * 50
+        (await bob.get("users/me")).expect(200)
+
+
+async def test_a_trusted_proxy_is_believed_from_the_right(spawn, postgres) -> None:
+    daemon = spawn(database_url=postgres.new_database(), name="proxied", settings={
+        "SUPD__RATE_LIMIT__ENABLED": "true", "SUPD__HTTP__TRUSTED_PROXIES": "127.0.0.0/8"}).start()
+    async with Rest(daemon.url) as rest:
+        tries = await tries_until_limited(rest, lambda: {"X-Forwarded-For": "6.6.6.6, 198.51.100.7"})
+        assert tries <= 30
+        answer = await rest.post("auth/login", {"identifier": "nobody_x", "password": PASSWORD},
+                                 headers={"X-Forwarded-For": "198.51.100.7, 198.51.100.8"})
+        assert answer.status == 401, "another client of the proxy is not limited"
+        answer = await rest.post("auth/login", {"identifier": "nobody_x", "password": PASSWORD},
+                                 headers={"X-Forwarded-For": "203.0.113.1, 198.51.100.7"})
+        assert answer.status == 429, "what stands left of the last untrusted address is not believed"
+        assert await tries_until_limited(rest, lambda: {"X-Forwarded-For": "2001:db8:1:1::1"}) <= 30
+        answer = await rest.post("auth/login", {"identifier": "nobody_x", "password": PASSWORD},
+                                 headers={"X-Forwarded-For": "2001:db8:1:1:ffff::2"})
+        assert answer.status == 429, "a /64 is one client"
+
+
+EVIL = ["http://evil.example", "null", "https://chat.example.com.evil", "https://evil-chat.example.com",
+        "http://chat.example.com", "https://chat.example.com:8443", "https://chat.example.com/", "HTTPS://CHAT.EXAMPLE.COM.",
+        "https://chat.example.com@evil.example", ""]
+
+
+async def test_cors_answers_exactly_the_listed_origin(spawn, postgres) -> None:
+    daemon = spawn(database_url=postgres.new_database(), name="cors", settings={"CORS_ORIGIN": ALLOWED}).start()
+    preflight = {"Access-Control-Request-Method": "PATCH", "Access-Control-Request-Headers": "authorization,content-type"}
+    async with Rest(daemon.url) as rest:
+        ann = await a_user(rest)
+        for origin in EVIL:
+            for answer in (await ann.get("users/me", headers={"Origin": origin}),
+                           await rest.request("OPTIONS", "users/me", headers={"Origin": origin} | preflight)):
+                assert "Access-Control-Allow-Origin" not in answer.headers, origin
+        good = await ann.get("users/me", headers={"Origin": ALLOWED})
+        assert good.expect(200).headers["Access-Control-Allow-Origin"] == ALLOWED
+        assert good.headers.get("Access-Control-Allow-Credentials") != "true"
+        assert "Origin" in good.headers.get("Vary", "")
+        answer = await rest.request("OPTIONS", "users/me", headers={"Origin": ALLOWED} | preflight)
+        assert answer.expect(200, 204).headers["Access-Control-Allow-Origin"] == ALLOWED
+        assert "PATCH" in answer.headers["Access-Control-Allow-Methods"]
+        assert "authorization" in answer.headers["Access-Control-Allow-Headers"].lower()
+        for origin in EVIL:
+            async with rest.session.get(f"{rest.url}/ws", headers={
+                    "Origin": origin, "Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Version": "13",
+                    "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA=="}) as upgrade:
+                assert upgrade.status == 403, origin
+        async with ann.socket(headers={"Origin": ALLOWED}) as socket:
+            assert (await socket.call("ping"))["type"] == "pong"

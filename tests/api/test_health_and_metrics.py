@@ -1,0 +1,155 @@
+"""Health, the metrics and what must not be on the public listener; the first lines of the process contract."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from rig.client import Rest, a_chat, a_user
+from rig.daemon import Daemon, find_binary
+
+REQUIRED = ("http_requests_total", "http_request_duration_seconds", "websocket_connections_active", "messages_sent_total")
+REQUIRED_WORDS = (("deliver", "seconds"), ("commit", "batch"), ("queue",), ("pool",), ("xmin", "age"))
+SERIES_CAP = 500
+
+
+async def test_health(rest: Rest) -> None:
+    health = (await rest.get("/health")).expect(200).json
+    assert health["status"] in ("healthy", "degraded")
+    assert health["version"] and health["uptime_s"] >= 0
+    assert "database" in str(health)
+    (await rest.get("/livez")).expect(200)
+    (await rest.get("/readyz")).expect(200)
+
+
+async def test_the_first_page(rest: Rest) -> None:
+    page = (await rest.get("/")).expect(200)
+    assert page.headers["Content-Type"].startswith("text/html") and b"supd" in page.body
+
+
+async def test_the_documents_are_served(rest: Rest) -> None:
+    document = (await rest.get("openapi.json")).expect(200).json
+    assert document["openapi"].startswith("3.1") and document["paths"]
+
+
+async def scrape(server: Daemon) -> str:
+    async with Rest(server.admin_url) as admin:
+        answer = (await admin.get("/metrics")).expect(200)
+        assert answer.headers["Content-Type"].startswith(("text/plain", "application/openmetrics-text"))
+        return answer.body.decode()
+
+
+async def test_metrics_have_the_required_names_and_move(server: Daemon, rest: Rest) -> None:
+    ann, bob = await a_user(rest), await a_user(rest)
+    chat = (await a_chat(ann, bob))["id"]
+    before = await scrape(server)
+    async with ann.socket() as anns, bob.socket() as bobs:
+        await anns.message(chat)
+        await bobs.event("message")
+        during = await scrape(server)
+    for name in REQUIRED:
+        assert re.search(rf"^# TYPE (supd_)?{name} ", during, re.M), name
+    names = re.findall(r"^# TYPE (\S+) ", during, re.M)
+    for words in REQUIRED_WORDS:
+        if words == ("xmin", "age"):
+            assert any("age" in name and ("xmin" in name or "window" in name or "stream" in name or "snapshot" in name
+                                          or "horizon" in name) for name in names), names
+        else:
+            assert any(all(word in name for word in words) for name in names), (words, names)
+
+    def total(text: str, name: str) -> float:
+        return sum(float(line.rsplit(" ", 1)[1]) for line in text.splitlines() if re.match(rf"(supd_)?{name}[ {{]", line))
+
+    assert total(during, "messages_sent_total") == total(before, "messages_sent_total") + 1
+    assert total(during, "websocket_connections_active") >= 2
+    assert total(during, "http_requests_total") >= total(before, "http_requests_total")
+
+
+async def test_metrics_pass_promtool(server: Daemon) -> None:
+    promtool = shutil.which("promtool") or next(
+        (str(path) for path in Path(find_binary()).parents[1].glob("**/promtool")), None)
+    if promtool is None:
+        pytest.skip("missing: promtool")
+    text = await scrape(server)
+    done = await asyncio.to_thread(subprocess.run, [promtool, "check", "metrics"], input=text, capture_output=True,
+                                   text=True, timeout=60)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+async def test_labels_name_no_user_and_are_few(server: Daemon, rest: Rest) -> None:
+    ann = await a_user(rest)
+    await ann.get("nothing/at/all"), await ann.get(f"users/{ann.id}")
+    series: dict[str, int] = {}
+    text = await scrape(server)
+    for line in text.splitlines():
+        if line and not line.startswith("#"):
+            series[name] = series.get(name := re.split(r"[ {]", line, maxsplit=1)[0], 0) + 1
+    assert max(series.values()) <= SERIES_CAP, max(series.items(), key=lambda item: item[1])
+    assert ann.id not in text and ann.username not in text and "nothing/at/all" not in text
+    assert not re.search(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-", text)
+
+
+async def test_the_admin_side_is_not_public(rest: Rest) -> None:
+    for path in ("/metrics", "/debug", "/debug/pprof", "/admin", "/profile", "/api/v1/metrics"):
+        answer = await rest.get(path)
+        assert answer.status in (401, 403, 404), (path, answer.status)
+    detail = str((await rest.get("/health")).json)
+    for secret in ("postgresql://", "127.0.0.1", "password", "/tmp"):
+        assert secret not in detail
+
+
+async def test_ready_line_and_graceful_stop(spawn, postgres) -> None:
+    daemon = spawn(database_url=postgres.new_database(), name="stopped").start()
+    assert set(daemon.ready) >= {"event", "url", "admin_url", "version", "pid"}
+    assert daemon.ready["pid"] == daemon.process.pid
+    async with Rest(daemon.url) as rest:
+        ann, bob = await a_user(rest), await a_user(rest)
+        chat = (await a_chat(ann, bob))["id"]
+        async with ann.socket() as socket:
+            await socket.event("caught_up")
+            cursor = socket.events[-1]["data"]["cursor"]
+            stopping = asyncio.create_task(asyncio.to_thread(daemon.stop))
+            assert await socket.closing(15) == 1012
+            assert re.search(r"retry_after_ms", socket.close_reason)
+            assert await stopping == 0
+        await asyncio.to_thread(daemon.start)
+        sent = await bob.send(chat, "after the restart")
+        async with ann.socket(cursor=cursor) as socket:
+            assert (await socket.event("message"))["seq"] == sent["seq"]
+
+
+async def test_two_daemons_side_by_side(spawn, postgres) -> None:
+    first = spawn(database_url=postgres.new_database(), name="first").start()
+    second = spawn(database_url=postgres.new_database(), name="second").start()
+    assert first.port != second.port
+    async with Rest(first.url) as one, Rest(second.url) as two:
+        ann = await a_user(one)
+        (await two.get("users/me", token=ann.access_token)).problem(401)
+
+
+@pytest.mark.parametrize("arguments,code", [(["serve", "--nonsense"], 64), (["nonsense"], 64), ([], 64)])
+def test_usage_errors(spawn, arguments: list[str], code: int) -> None:
+    done = spawn(name="usage").run(*arguments)
+    assert done.returncode == code, (done.returncode, done.stderr)
+
+
+def test_an_unreachable_database_is_69_and_a_bad_setting_78(spawn) -> None:
+    away = spawn(name="away", database_url="postgresql://nobody@127.0.0.1:1/none")
+    done = away.run("serve", "--data-dir", str(away.data_dir), "--port", "0", "--admin-port", "0", timeout=90)
+    assert done.returncode == 69, (done.returncode, done.stderr[-500:])
+    wrong = spawn(name="wrong", settings={"SUPD__HTTP__NONSENSE": "1"})
+    done = wrong.run("serve", "--data-dir", str(wrong.data_dir), "--port", "0", "--admin-port", "0")
+    assert done.returncode == 78, (done.returncode, done.stderr[-500:])
+
+
+def test_production_refuses_weak_secrets(spawn, postgres) -> None:
+    for settings in ({}, {"JWT_SECRET": "secret"}, {"JWT_SECRET": "changeme" * 5}):
+        daemon = spawn(name="production", database_url=postgres.new_database(), settings=settings, mode="production")
+        done = daemon.run("serve", "--data-dir", str(daemon.data_dir), "--port", "0", "--admin-port", "0")
+        assert done.returncode == 78, (settings, done.returncode, done.stderr[-500:])
+        assert settings.get("JWT_SECRET", "no such") not in done.stderr
