@@ -13,6 +13,8 @@ from rig.client import Account, Rest, a_chat, a_user, an_id
 from rig.daemon import Daemon
 from rig.raw_http import RawConnection, a_frame, text
 
+pytestmark = pytest.mark.core
+
 PROTOCOL_ERROR, BAD_DATA, TOO_BIG = 1002, 1007, 1009
 
 
