@@ -6,6 +6,7 @@ import asyncio
 import json
 import struct
 import time
+import zlib
 
 import pytest
 
@@ -192,8 +193,6 @@ async def test_frames_after_a_close_are_not_read(server: Daemon, ann: Account) -
 
 
 async def test_a_deflate_bomb_is_refused(server: Daemon, ann: Account) -> None:
-    import zlib
-
     async with RawConnection(server.url) as connection:
         answer = await connection.upgrade(extra="Sec-WebSocket-Extensions: permessage-deflate\r\n")
         if "permessage-deflate" not in answer.headers.get("sec-websocket-extensions", ""):
