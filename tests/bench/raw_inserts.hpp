@@ -1,0 +1,23 @@
+// How fast this PostgreSQL takes rows when nothing is asked of it but to keep them: prepared
+// INSERT ... SELECT FROM unnest(binary arrays), pipelined by two connections of one thread.
+#pragma once
+
+#include <nlohmann/json_fwd.hpp>
+
+#include <string>
+
+namespace bench {
+
+struct InsertPlan {
+    std::string url;
+    int connections = 2;
+    int rows = 50;       // per transaction (one statement, one commit)
+    bool keyed = false;  // with (chat_id, seq) as primary key and a unique index on id
+    double seconds = 5;
+    std::size_t text_bytes = 200;
+};
+
+// {"rows_per_s", "commits_per_s", "p50_ms", "p99_ms"}
+nlohmann::json measure_inserts(const InsertPlan& plan);
+
+}  // namespace bench
