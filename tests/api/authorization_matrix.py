@@ -92,6 +92,11 @@ ROWS: dict[str, Row] = {
     f"POST {V1}/auth/logout": Row(everybody(), own_account=True),
     f"GET {V1}/auth/sessions": Row(everybody()),
     f"DELETE {V1}/auth/sessions/:id": Row(everybody(HIDDEN), values=lambda scene: {"id": scene.extra["foreign_session"]}),
+    f"POST {V1}/auth/password/change": Row(everybody({401, 403, 422}), body=lambda scene: {
+        "current_password": "not the password", "new_password": "another good password 7"}),
+    f"GET {V1}/users/me/devices": Row(everybody({200})),
+    f"DELETE {V1}/users/me/devices/:id": Row(everybody(HIDDEN), values=lambda scene: {
+        "id": scene.people["bystander"].device["id"]}),
     f"GET {V1}/users/:id": Row(everybody({200}), values=lambda scene: {"id": scene.people["bystander"].id}),
     f"PATCH {V1}/users/:id": Row(everybody({403, 404}), values=lambda scene: {"id": scene.people["bystander"].id},
                                  body=lambda scene: {"display_name": "taken over"}),
@@ -110,9 +115,14 @@ ROWS: dict[str, Row] = {
                                                   values=of_target, fresh=True, body=lambda scene: {"role": "admin"}),
     f"DELETE {V1}/chats/:id/members/:user_id": Row(members(member=DENIED, author=DENIED), values=of_target, fresh=True),
     f"GET {V1}/chats/:id/settings": Row(members({200}), values=of_chat),
-    f"PATCH {V1}/chats/:id/settings": Row(members(), values=of_chat, body=lambda scene: {"archived": False}),
+    f"PATCH {V1}/chats/:id/settings": Row(members(), values=of_chat, body=lambda scene: {"archive": False}),
     f"POST {V1}/chats/:id/read": Row(members(), values=of_chat, body=lambda scene: {"seq": scene.message["seq"]}),
     f"GET {V1}/chats/:id/reads": Row(members({200}), values=of_chat),
+    f"POST {V1}/chats/:id/archive": Row(members(member=DENIED, author=DENIED), values=of_chat, fresh=True),
+    f"POST {V1}/chats/:id/close": Row(members(member=DENIED, author=DENIED), values=of_chat, fresh=True),
+    f"POST {V1}/chats/:id/reopen": Row(members(member=DENIED, author=DENIED), values=of_chat, fresh=True),
+    f"POST {V1}/chats/:id/transfer": Row(members(member=DENIED, author=DENIED, admin=DENIED), values=of_chat, fresh=True,
+                                         body=lambda scene: {"user_id": scene.people["bystander"].id}),
     # Messages.
     f"GET {V1}/messages/chat/:chat_id": Row(members({200}), values=of_chat),
     f"POST {V1}/messages": Row(members({201}), body=a_message),

@@ -9,6 +9,8 @@ import pytest
 
 from rig.client import PASSWORD, Rest, a_chat, a_name, a_user, an_id, log_in
 
+pytestmark = pytest.mark.core
+
 INSTANT = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$")
 
 

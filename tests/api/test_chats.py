@@ -8,6 +8,8 @@ import pytest
 
 from rig.client import Rest, a_chat, a_user, an_id
 
+pytestmark = pytest.mark.core
+
 CHAT_FIELDS = {"id", "type", "title", "status", "encryption", "last_seq", "last_message", "unread_count", "read_seq",
                "my_role", "permissions", "member_count", "settings", "created_at", "last_message_at"}
 

@@ -11,6 +11,8 @@ from rig.client import Rest, a_user
 from rig.daemon import Daemon
 from rig.raw_http import RawConnection, exchange
 
+pytestmark = pytest.mark.core
+
 POST = b"POST /api/v1/auth/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
 BODY = b'{"identifier":"nobody_here","password":"wrong password"}'
 LENGTH = b"Content-Length: %d\r\n" % len(BODY)

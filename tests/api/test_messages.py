@@ -9,6 +9,8 @@ import pytest
 
 from rig.client import Account, Rest, a_chat, a_user, an_id
 
+pytestmark = pytest.mark.core
+
 MESSAGE_FIELDS = {"id", "chat_id", "seq", "sender_id", "sender_device_id", "type", "text", "attachments", "reply_to",
                   "forwarded_from", "mentions", "reactions", "metadata", "edited_at", "deleted_at", "expires_at",
                   "created_at"}

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from rig.client import Account, Rest, a_chat, a_user, an_id
+
+pytestmark = pytest.mark.core
 
 
 async def a_pair(rest: Rest) -> tuple[Account, Account, str]:

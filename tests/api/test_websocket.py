@@ -11,6 +11,8 @@ import pytest
 from rig.client import Account, Closed, Problem, Rest, Socket, a_chat, a_user, an_id, log_in
 from rig.daemon import Daemon
 
+pytestmark = pytest.mark.core
+
 REVOCATION_S = 2.0
 
 

@@ -6,12 +6,15 @@ import asyncio
 import json
 import struct
 import time
+import zlib
 
 import pytest
 
 from rig.client import Account, Rest, a_chat, a_user, an_id
 from rig.daemon import Daemon
 from rig.raw_http import RawConnection, a_frame, text
+
+pytestmark = pytest.mark.core
 
 PROTOCOL_ERROR, BAD_DATA, TOO_BIG = 1002, 1007, 1009
 
@@ -190,8 +193,6 @@ async def test_frames_after_a_close_are_not_read(server: Daemon, ann: Account) -
 
 
 async def test_a_deflate_bomb_is_refused(server: Daemon, ann: Account) -> None:
-    import zlib
-
     async with RawConnection(server.url) as connection:
         answer = await connection.upgrade(extra="Sec-WebSocket-Extensions: permessage-deflate\r\n")
         if "permessage-deflate" not in answer.headers.get("sec-websocket-extensions", ""):

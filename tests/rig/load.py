@@ -168,7 +168,7 @@ class Load:
         await asyncio.gather(*(of_user(account) for account in self.accounts.values()))
 
         def level() -> bool:
-            return all(device.last.get(chat_id, 0) >= self.history.heads[device.account.id, chat_id]
+            return all(device.last.get(chat_id, 0) >= self.history.heads.get((device.account.id, chat_id), 0)
                        for device in self.devices for chat_id in device.last)
 
         # A device that is behind has until the deadline to be told by the server; it does not ask by itself.
