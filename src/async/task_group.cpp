@@ -71,7 +71,7 @@ bool TaskGroup::spawn(asio::any_io_executor executor, asio::awaitable<void> task
         }
         for (auto& callback : callbacks) callback();
     };
-    asio::co_spawn(std::move(executor), std::move(task),
+    asio::co_spawn(executor, std::move(task),
                    asio::bind_cancellation_slot(entry->signal.slot(), std::move(ended)));
     return true;
 }
