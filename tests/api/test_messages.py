@@ -77,6 +77,20 @@ async def test_the_same_id_in_another_chat_or_by_another_is_refused(rest: Rest) 
     (await stranger.post("messages", body | {"chat_id": own})).problem(409, "id_reused")
 
 
+async def test_the_same_id_at_once_in_many_chats_is_one_message(rest: Rest) -> None:
+    ann, bob, _ = await a_pair(rest)
+    chats = [(await a_chat(ann, bob))["id"] for _ in range(6)]
+    for _ in range(5):
+        name = an_id()
+        answers = await asyncio.gather(*(ann.post("messages", a_message(chat) | {"id": name}) for chat in chats * 2))
+        assert sorted({answer.status for answer in answers}) == [200, 201, 409], [answer.status for answer in answers]
+        assert len({answer["chat_id"] for answer in answers if answer.status != 409}) == 1
+    for chat in chats:
+        seqs = [item["seq"] for item in await ann.whole_history(chat)]
+        head = (await ann.get(f"chats/{chat}"))["last_seq"]
+        assert seqs == list(range(head - len(seqs) + 1, head + 1)), "a refused id took no number"
+
+
 async def test_seqs_are_dense_and_in_order(rest: Rest) -> None:
     ann, bob, chat = await a_pair(rest)
     before = (await ann.get(f"chats/{chat}"))["last_seq"]
