@@ -66,6 +66,7 @@ enum class CloseCode : std::uint16_t {
     normal = 1000,
     going_away = 1001,
     protocol_error = 1002,
+    unsupported = 1003,
     bad_data = 1007,
     too_big = 1009,
     restart = 1012,

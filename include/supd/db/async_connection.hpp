@@ -1,0 +1,84 @@
+// One PostgreSQL connection driven by an io thread without blocking it: the hot path's way into the database. One
+// statement at a time, binary array parameters, binary results; a statement outside a transaction block is its own
+// transaction, so its answer comes after COMMIT. Not thread-safe: everything on the context's thread.
+#pragma once
+
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/io_context.hpp>
+
+#include <supd/db/transaction.hpp>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace supd::db {
+
+namespace asio = boost::asio;
+
+/// A one-dimensional array in PostgreSQL's binary format.
+class ArrayParam {
+public:
+    enum class Type : std::uint32_t { bytea = 17, int8 = 20, int4 = 23, text = 25, uuid = 2950 };
+
+    explicit ArrayParam(Type type) : type_(type) { clear(); }
+    void clear();
+    void add(std::string_view bytes);  ///< text, bytea, uuid (16 bytes)
+    void add(const base::Uuid& id) { add(std::string_view(reinterpret_cast<const char*>(id.data()), id.size())); }
+    void add_int8(std::int64_t value);
+    void add_int4(std::int32_t value);
+    void add_null();
+
+    std::uint32_t array_oid() const noexcept;
+    /// Valid until the next change.
+    std::string_view bytes() const noexcept { return bytes_; }
+
+private:
+    void begin_element(std::int32_t size);
+    void put32(std::uint32_t value);
+
+    Type type_;
+    std::string bytes_;
+    std::uint32_t count_ = 0;
+};
+
+struct AsyncResult {
+    enum class State {
+        ok,       ///< committed; rows are there
+        refused,  ///< PostgreSQL said no: sqlstate; nothing was changed
+        lost,     ///< the connection broke: whether it was committed is unknown
+    };
+    State state = State::lost;
+    std::string sqlstate;
+    std::size_t rows = 0;
+    std::size_t columns = 0;
+    /// Row-major integers (int4, int8); null = kNull. Only integer results are supported.
+    std::vector<std::int64_t> values;
+    static constexpr std::int64_t kNull = INT64_MIN;
+
+    std::int64_t at(std::size_t row, std::size_t column) const { return values[row * columns + column]; }
+};
+
+class AsyncConnection {
+public:
+    AsyncConnection(asio::io_context& context, std::string url, std::chrono::milliseconds statement_timeout,
+                    std::string application_name);
+    ~AsyncConnection();
+    AsyncConnection(const AsyncConnection&) = delete;
+    AsyncConnection& operator=(const AsyncConnection&) = delete;
+
+    bool is_open() const noexcept;
+    /// False when PostgreSQL cannot be reached now.
+    asio::awaitable<bool> open();
+    void close() noexcept;
+    /// The arrays must stay until it returns. Prepares the statement on first use.
+    asio::awaitable<AsyncResult> exec(const Statement& statement, const std::vector<ArrayParam*>& params);
+
+private:
+    struct Impl;
+    std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace supd::db

@@ -1,0 +1,84 @@
+// `/ws`: the upgrade (RFC 6455 section 4, Origin check, permessage-deflate offer) and the table of sessions of each io
+// thread with its one-second tick (heartbeats, idle and authentication time-outs).
+#pragma once
+
+#include <supd/async/io_threads.hpp>
+#include <supd/async/task_group.hpp>
+#include <supd/http/message.hpp>
+#include <supd/http/router.hpp>
+#include <supd/net/stream.hpp>
+#include <supd/ws/commands.hpp>
+#include <supd/ws/hub.hpp>
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace supd::ws {
+
+struct EndpointOptions {
+    std::string server_name = "supd";
+    std::string version;
+    std::string limits_json = "{}";  ///< what hello and GET /server tell
+    std::vector<std::string> origins;
+    bool any_origin = false;  ///< development
+    bool compression = true;
+    std::chrono::seconds heartbeat{25};
+    std::chrono::seconds idle_timeout{60};
+    std::chrono::seconds authenticate_timeout{10};
+    std::size_t queue_frames = 256;
+    std::size_t queue_bytes = 1 << 20;
+    double commands_per_second = 50;
+    double command_burst = 200;
+    bool limit_commands = true;
+};
+
+/// Brings a session up to date after authentication: implemented by sync. Called on the session's thread; the hub
+/// has the session attached. Sends what was missed, `caught_up`, and calls Hub::go_live. Throws base::Error to refuse.
+using CatchUp = std::function<asio::awaitable<void>(std::shared_ptr<Session>, std::optional<std::string> cursor)>;
+
+class Endpoint {
+public:
+    Endpoint(async::IoThreads& threads, Hub& hub, const http::Authenticator& authenticator, const Commands& commands,
+             EndpointOptions options);
+    ~Endpoint();
+    Endpoint(const Endpoint&) = delete;
+    Endpoint& operator=(const Endpoint&) = delete;
+
+    void set_catch_up(CatchUp catch_up) { catch_up_ = std::move(catch_up); }
+    /// Told of sessions that come and go (presence). Session's io thread.
+    void on_connected(std::function<void(const std::shared_ptr<Session>&)> call) { connected_.push_back(std::move(call)); }
+    void on_disconnected(std::function<void(const http::Caller&)> call) { disconnected_.push_back(std::move(call)); }
+
+    /// For http::Server::on_upgrade. Runs on the stream's io thread.
+    void upgrade(http::Request request, std::unique_ptr<net::Stream> stream, std::string leftover);
+
+    /// Refuses new sockets and says 1012 to all, retry hints spread over `spread_ms`.
+    void drain(int spread_ms);
+    /// Cuts what is left.
+    void stop();
+
+    std::size_t sockets() const noexcept;
+    const EndpointOptions& options() const noexcept { return options_; }
+
+private:
+    friend class Session;
+    struct Shard;
+    Shard& here();
+    void forget(Session& session);
+
+    async::IoThreads& threads_;
+    Hub& hub_;
+    const http::Authenticator& authenticator_;
+    const Commands& commands_;
+    EndpointOptions options_;
+    CatchUp catch_up_;
+    std::vector<std::function<void(const std::shared_ptr<Session>&)>> connected_;
+    std::vector<std::function<void(const http::Caller&)>> disconnected_;
+    std::vector<std::unique_ptr<Shard>> shards_;
+    std::atomic<std::uint64_t> next_socket_{1};
+    std::atomic<bool> draining_{false};
+};
+
+}  // namespace supd::ws

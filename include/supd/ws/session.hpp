@@ -1,0 +1,118 @@
+// One client socket after the upgrade. Everything on its io thread, by callbacks without a coroutine frame, so that
+// an idle session costs its object and its socket. Owned by the endpoint's table; the hub points to it between
+// attach and detach.
+#pragma once
+
+#include <nlohmann/json_fwd.hpp>
+
+#include <supd/base/clock.hpp>
+#include <supd/http/message.hpp>
+#include <supd/net/stream.hpp>
+#include <supd/ws/frame_decoder.hpp>
+#include <supd/ws/hub.hpp>
+
+#include <boost/asio/steady_timer.hpp>
+
+#include <deque>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace supd::ws {
+
+class Endpoint;
+
+class Session : public std::enable_shared_from_this<Session> {
+public:
+    Session(Endpoint& endpoint, std::unique_ptr<net::Stream> stream, bool deflate, std::uint64_t socket_id);
+    ~Session();
+
+    /// Starts reading; `leftover` are bytes that came with the upgrade request.
+    void start(std::string leftover, std::optional<http::Caller> caller);
+
+    // -- who --------------------------------------------------------------------------------------------------
+    std::uint64_t socket_id() const noexcept { return socket_id_; }
+    bool authenticated() const noexcept { return caller_.has_value(); }
+    const http::Caller& caller() const noexcept { return *caller_; }
+
+    // -- sending ----------------------------------------------------------------------------------------------
+    /// Queues a frame; written at the end of this turn of the loop together with what else is queued.
+    void send(FramePtr frame);
+    /// May be left out when the client is slow: typing, presence.
+    void send_ephemeral(const FramePtr& frame);
+    void send_json(std::string_view json) { send(make_frame(json)); }
+    void send_ack(std::string_view ref, std::string_view data_json);
+    void send_error(std::string_view ref, const base::Error& error);
+    /// Close handshake: flushes the queue, sends the close frame, waits shortly for the peer's.
+    void close(CloseCode code, std::string_view reason);
+    /// Completes when at most half of the queue's bound is taken, or the session is closed (false).
+    asio::awaitable<bool> room();
+    bool open() const noexcept { return state_ == State::open; }
+
+    // -- the hub's own marks, touched by its shard only ---------------------------------------------------------
+    struct HubState {
+        bool attached = false;
+        bool live = false;
+        bool news = false;  ///< something durable was queued since the last cursor frame
+        base::Monotonic::time_point cursor_sent{};
+        std::vector<base::ChatId> chats;
+    };
+    HubState hub;
+
+private:
+    friend class Endpoint;
+    enum class State { open, closing, closed };
+
+    void read_more();
+    void on_readable(bool ok);
+    void consume(std::span<char> data);
+    void on_event(const FrameDecoder::Event& event);
+    void on_text(std::string_view text);
+    void authenticate(const std::string& ref, const nlohmann::json& data);
+    void accept(http::Caller caller, const std::string& ref, std::optional<std::string> cursor, bool resume_follows);
+    void run_command(const std::string& type, const std::string& ref, const std::shared_ptr<nlohmann::json>& document);
+    asio::awaitable<void> run_ordered(std::shared_ptr<Session> self, std::function<asio::awaitable<void>()> work);
+    asio::awaitable<void> catch_up(std::shared_ptr<Session> self, std::optional<std::string> cursor);
+    void unblock();
+    bool take_token();
+
+    void schedule_flush();
+    void flush();
+    void on_writable(bool ok);
+    void finish();
+    void on_tick(base::Monotonic::time_point now);
+
+    Endpoint& endpoint_;
+    std::unique_ptr<net::Stream> stream_;
+    FrameDecoder decoder_;
+    std::uint64_t socket_id_;
+    std::optional<http::Caller> caller_;
+    State state_ = State::open;
+    bool deflate_;
+
+    std::shared_ptr<Session> reading_;  // keeps the session while a wait is outstanding
+    std::shared_ptr<Session> writing_;
+    bool flush_scheduled_ = false;
+    bool catching_up_ = false;
+    bool resume_allowed_ = false;
+    bool blocked_ = false;  // an ordered command runs: input waits in held_
+    int pipelined_ = 0;     // commands under way that answer by themselves
+    std::function<void()> waiting_ordered_;
+    std::string held_;
+
+    std::deque<FramePtr> queue_;
+    std::size_t queue_bytes_ = 0;
+    std::size_t head_offset_ = 0;  // bytes of the front frame that are written already
+    std::vector<std::function<void()>> room_waiters_;
+
+    base::Monotonic::time_point last_read_;
+    base::Monotonic::time_point deadline_;  // of authentication, then of the close handshake
+    bool ping_sent_ = false;
+    double tokens_;
+    base::Monotonic::time_point tokens_at_;
+    int refusals_ = 0;
+};
+
+}  // namespace supd::ws

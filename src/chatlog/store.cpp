@@ -1,0 +1,257 @@
+#include "store.hpp"
+
+#include <supd/base/error.hpp>
+
+#include <algorithm>
+#include <cstring>
+#include <limits>
+
+// Columns that read_message() expects, of a table or subquery called m.
+#define SUPD_MESSAGE_COLUMNS                                                                              \
+    "m.id, m.chat_id, m.seq, m.sender_id, m.sender_device_id, m.type, m.text, m.reply_to, m.extra, "      \
+    "(extract(epoch from m.created_at) * 1000)::bigint, (extract(epoch from m.edited_at) * 1000)::bigint, " \
+    "(extract(epoch from m.deleted_at) * 1000)::bigint, (extract(epoch from m.expires_at) * 1000)::bigint"
+
+namespace supd::chatlog {
+
+const char* const kMessageColumns = SUPD_MESSAGE_COLUMNS;
+
+namespace {
+
+constexpr db::Statement kLockChat{"log_lock_chat", "select pg_advisory_xact_lock($1)"};
+
+constexpr db::Statement kFindChange{
+    "log_find_change",
+    "select chat_id, seq, actor_id, kind, (extract(epoch from created_at) * 1000)::bigint from chat_changes where id = $1"};
+
+constexpr db::Statement kAppendChange{
+    "log_append_change",
+    "with head as (update chat_heads set last_seq = last_seq + 1, xid = pg_current_xact_id() where chat_id = $1 "
+    "returning last_seq) "
+    "insert into chat_changes (chat_id, seq, id, kind, actor_id, message_id, users, data, created_at, xid) "
+    "select $1, head.last_seq, $2, $3, $4, $5, $6, $7, date_trunc('milliseconds', clock_timestamp()), "
+    "pg_current_xact_id() from head returning seq, (extract(epoch from created_at) * 1000)::bigint"};
+
+constexpr db::Statement kNextSeq{"log_next_seq", "select last_seq + 1 from chat_heads where chat_id = $1"};
+
+constexpr db::Statement kStream{
+    "log_stream",
+    "select epoch, pg_snapshot_xmin(pg_current_snapshot())::text, horizon::text from stream_state"};
+
+constexpr db::Statement kJoinedHeads{
+    "log_joined_heads",
+    "select h.chat_id, h.last_seq from chat_members m join chat_heads h on h.chat_id = m.chat_id "
+    "where m.user_id = $1 and m.state = 0"};
+
+// A chat's entries below the cursor are a prefix of its log (transaction ids grow with seq), so walking the primary
+// key backwards to the first of them costs only what was missed.
+constexpr db::Statement kMissed{
+    "log_missed",
+    "select c.chat_id, greatest(c.from_seq - 1, "
+    "coalesce((select m.seq from messages m where m.chat_id = c.chat_id and m.xid < $2::text::xid8 "
+    "          order by m.seq desc limit 1), 0), "
+    "coalesce((select g.seq from chat_changes g where g.chat_id = c.chat_id and g.xid < $2::text::xid8 "
+    "          order by g.seq desc limit 1), 0)), "
+    "coalesce(c.to_seq, h.last_seq) "
+    "from chat_members c join chat_heads h on h.chat_id = c.chat_id "
+    "where c.user_id = $1 and h.xid >= $2::text::xid8 and (c.state = 0 or c.xid >= $2::text::xid8)"};
+
+constexpr db::Statement kEntryMessages{
+    "log_entry_messages", "select " SUPD_MESSAGE_COLUMNS
+                          " from messages m where m.chat_id = $1 and m.seq > $2 and m.seq <= $3 order by m.seq limit $4"};
+
+constexpr db::Statement kEntryChanges{
+    "log_entry_changes",
+    "select seq, kind, data, array_to_string(users, ',') from chat_changes "
+    "where chat_id = $1 and seq > $2 and seq <= $3 order by seq limit $4"};
+
+constexpr db::Statement kMovedHeads{
+    "log_moved_heads",
+    "select h.chat_id, h.last_seq from unnest($1::uuid[]) as i (id) "
+    "join lateral (select * from chat_heads q where q.chat_id = i.id offset 0) h on true "
+    "where h.xid >= $2::text::xid8"};
+
+constexpr db::Statement kNewJoins{
+    "log_new_joins",
+    "select m.user_id, m.chat_id, m.from_seq from unnest($1::uuid[]) as i (id) "
+    "join lateral (select * from chat_members q where q.user_id = i.id and q.xid >= $2::text::xid8 offset 0) m "
+    "on m.state = 0"};
+
+constexpr db::Statement kMark{
+    "log_mark",
+    "insert into stream_marks (w) values (pg_snapshot_xmin(pg_current_snapshot())) on conflict do nothing"};
+
+constexpr db::Statement kPrune{
+    "log_prune",
+    "with old as (delete from stream_marks where at < now() - make_interval(days => $1) returning w) "
+    "update stream_state set horizon = greatest(horizon, (select max(w) from old)) where exists (select from old)"};
+
+std::vector<UserId> parse_users(std::string_view text) {
+    std::vector<UserId> out;
+    while (!text.empty()) {
+        const auto end = std::min(text.find(','), text.size());
+        if (auto id = UserId::parse(text.substr(0, end))) out.push_back(*id);
+        text.remove_prefix(std::min(end + 1, text.size()));
+    }
+    return out;
+}
+
+void set_membership(ws::ChatEvent& event, std::string_view kind, std::vector<UserId> users) {
+    if (kind == "chat_created" || kind == "member_added")
+        event.joined = std::move(users);
+    else if (kind == "member_removed" || kind == "chat_deleted")
+        event.left = std::move(users);
+}
+
+}  // namespace
+
+std::int64_t lock_key(ChatId chat) noexcept {
+    std::int64_t key;
+    std::memcpy(&key, chat.bytes.data() + 8, 8);
+    return key;
+}
+
+void lock_chat(db::Transaction& tx, ChatId chat) { tx.exec(kLockChat, lock_key(chat)); }
+
+std::int64_t next_seq(db::Transaction& tx, ChatId chat) {
+    const auto rows = tx.exec(kNextSeq, chat);
+    if (rows.empty()) throw base::not_found();
+    return rows.front().integer(0);
+}
+
+std::optional<Appended> find_change(db::Transaction& tx, const Change& change) {
+    const auto rows = tx.exec(kFindChange, change.id);
+    if (rows.empty()) return std::nullopt;
+    const auto row = rows.front();
+    if (row.id<ChatId>(0) != change.chat || row.id<UserId>(2) != change.actor || row.view(3) != change.kind)
+        throw base::conflict("id_reused", "This id was used for another change.");
+    Appended out;
+    out.id = change.id;
+    out.chat = change.chat;
+    out.seq = row.integer(1);
+    out.created_at = row.integer(4);
+    out.repeated = true;
+    return out;
+}
+
+Appended append_change(db::Transaction& tx, const Change& change) {
+    std::optional<std::vector<UserId>> users;
+    if (!change.users.empty()) users = change.users;
+    const auto rows =
+        tx.exec(kAppendChange, change.chat, change.id, change.kind, change.actor, change.message, users, change.data);
+    if (rows.empty()) throw base::not_found();
+    Appended out;
+    out.id = change.id;
+    out.chat = change.chat;
+    out.seq = rows.front().integer(0);
+    out.created_at = rows.front().integer(1);
+    out.event.chat = change.chat;
+    out.event.seq = out.seq;
+    out.event.frame = ws::make_frame(event_json(change.kind, change.chat, out.seq, change.data));
+    set_membership(out.event, change.kind, change.users);
+    return out;
+}
+
+Message read_message(const db::Row& row, int c) {
+    Message m;
+    m.id = row.id<MessageId>(c);
+    m.chat = row.id<ChatId>(c + 1);
+    m.seq = row.integer(c + 2);
+    m.sender = row.id<UserId>(c + 3);
+    m.sender_device = row.id<DeviceId>(c + 4);
+    m.type = row.text(c + 5);
+    m.text = row.maybe_text(c + 6);
+    m.reply_to = row.maybe_id<MessageId>(c + 7);
+    m.extra = row.text(c + 8);
+    m.created_at = row.integer(c + 9);
+    m.edited_at = row.maybe_integer(c + 10);
+    m.deleted_at = row.maybe_integer(c + 11);
+    m.expires_at = row.maybe_integer(c + 12);
+    return m;
+}
+
+namespace store {
+
+const db::Statement kAppendMessages{"log_append_messages",
+                                    "select * from append_messages($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"};
+
+Stream stream_now(db::Transaction& tx) {
+    const auto rows = tx.exec(kStream);
+    Stream out;
+    out.epoch = rows.front().text(0);
+    out.w = std::stoull(rows.front().text(1));
+    out.horizon = std::stoull(rows.front().text(2));
+    return out;
+}
+
+std::vector<ws::LogSource::Head> joined_heads(db::Transaction& tx, UserId user) {
+    std::vector<ws::LogSource::Head> out;
+    const auto rows = tx.exec(kJoinedHeads, user);
+    for (const auto row : rows) out.push_back({row.id<ChatId>(0), row.integer(1)});
+    return out;
+}
+
+std::vector<Range> missed(db::Transaction& tx, UserId user, std::uint64_t since_w) {
+    std::vector<Range> out;
+    const auto rows = tx.exec(kMissed, user, std::to_string(since_w));
+    for (const auto row : rows) {
+        const Range range{row.id<ChatId>(0), row.integer(1), row.integer(2)};
+        if (range.after < range.upto) out.push_back(range);
+    }
+    return out;
+}
+
+std::vector<ws::ChatEvent> entries(db::Transaction& tx, ChatId chat, std::int64_t after, std::int64_t upto,
+                                   std::size_t limit) {
+    const auto cap = static_cast<std::int64_t>(limit);
+    const auto messages = tx.exec(kEntryMessages, chat, after, upto, cap);
+    const auto changes = tx.exec(kEntryChanges, chat, after, upto, cap);
+    std::vector<ws::ChatEvent> out;
+    out.reserve(std::min(limit, messages.size() + changes.size()));
+    std::size_t m = 0, c = 0;
+    std::string json;
+    constexpr auto kNone = std::numeric_limits<std::int64_t>::max();
+    while (out.size() < limit && (m < messages.size() || c < changes.size())) {
+        const auto message_seq = m < messages.size() ? messages[m].integer(2) : kNone;
+        const auto change_seq = c < changes.size() ? changes[c].integer(0) : kNone;
+        ws::ChatEvent event;
+        event.chat = chat;
+        if (message_seq < change_seq) {
+            json.clear();
+            append_message_json(json, read_message(messages[m++]));
+            event.seq = message_seq;
+            event.frame = ws::make_frame(event_json("message", chat, message_seq, json));
+        } else {
+            const auto row = changes[c++];
+            event.seq = change_seq;
+            event.frame = ws::make_frame(event_json(row.view(1), chat, change_seq, row.view(2)));
+            set_membership(event, row.view(1), parse_users(row.view(3)));
+        }
+        out.push_back(std::move(event));
+    }
+    return out;
+}
+
+std::vector<ws::LogSource::Head> moved_heads(db::Transaction& tx, const std::vector<ChatId>& chats,
+                                             std::uint64_t since_w) {
+    std::vector<ws::LogSource::Head> out;
+    const auto rows = tx.exec(kMovedHeads, chats, std::to_string(since_w));
+    for (const auto row : rows) out.push_back({row.id<ChatId>(0), row.integer(1)});
+    return out;
+}
+
+std::vector<ws::LogSource::Joined> new_joins(db::Transaction& tx, const std::vector<UserId>& users,
+                                             std::uint64_t since_w) {
+    std::vector<ws::LogSource::Joined> out;
+    const auto rows = tx.exec(kNewJoins, users, std::to_string(since_w));
+    for (const auto row : rows) out.push_back({row.id<UserId>(0), row.id<ChatId>(1), row.integer(2)});
+    return out;
+}
+
+void mark_and_prune(db::Transaction& tx, int keep_days) {
+    tx.exec(kMark);
+    tx.exec(kPrune, keep_days);
+}
+
+}  // namespace store
+}  // namespace supd::chatlog

@@ -1,0 +1,46 @@
+// All SQL of the log. Functions are synchronous and take the transaction.
+#pragma once
+
+#include <supd/chatlog/log.hpp>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace supd::chatlog::store {
+
+extern const db::Statement kAppendMessages;
+
+struct Stream {
+    std::string epoch;  ///< UUID text
+    std::uint64_t w = 0;
+    std::uint64_t horizon = 0;
+};
+/// In a snapshot transaction: W belongs to the rows that the same transaction reads.
+Stream stream_now(db::Transaction& tx);
+
+/// Chats that the user has joined, with the last seq of each.
+std::vector<ws::LogSource::Head> joined_heads(db::Transaction& tx, UserId user);
+
+/// The part of a chat's log that a cursor has missed: entries with after < seq <= upto.
+struct Range {
+    ChatId chat;
+    std::int64_t after = 0;
+    std::int64_t upto = 0;
+};
+std::vector<Range> missed(db::Transaction& tx, UserId user, std::uint64_t since_w);
+
+/// Log entries ready to be sent, ascending.
+std::vector<ws::ChatEvent> entries(db::Transaction& tx, ChatId chat, std::int64_t after, std::int64_t upto,
+                                   std::size_t limit);
+
+std::vector<ws::LogSource::Head> moved_heads(db::Transaction& tx, const std::vector<ChatId>& chats,
+                                             std::uint64_t since_w);
+std::vector<ws::LogSource::Joined> new_joins(db::Transaction& tx, const std::vector<UserId>& users,
+                                             std::uint64_t since_w);
+
+/// Remembers which W it is now, and moves the horizon past marks older than `keep_days`.
+void mark_and_prune(db::Transaction& tx, int keep_days);
+
+}  // namespace supd::chatlog::store

@@ -1,0 +1,393 @@
+#include <supd/chatlog/writer.hpp>
+
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+#include <supd/async/task_group.hpp>
+#include <supd/db/async_connection.hpp>
+
+#include "store.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <deque>
+#include <unordered_set>
+
+namespace supd::chatlog {
+namespace {
+
+constexpr std::chrono::milliseconds kStatementTimeout{5000};
+// How long a message may wait for a database that went away; the same id makes it safe to try again.
+constexpr std::chrono::seconds kGiveUp{10};
+constexpr std::chrono::milliseconds kFirstPause{20};
+constexpr std::chrono::milliseconds kLongestPause{500};
+constexpr int kBatchAttempts = 3;
+constexpr auto kTuple = asio::as_tuple(asio::use_awaitable);
+
+struct Pending {
+    Draft draft;
+    std::function<void(const Receipt&)> done;
+    std::size_t thread = 0;
+    base::Monotonic::time_point queued;
+};
+
+std::size_t weight(const Draft& draft) {
+    return 200 + (draft.text ? draft.text->size() : 0) + draft.extra.size();
+}
+
+Outcome outcome_of(std::int64_t code) {
+    switch (code) {
+        case 0: return Outcome::stored;
+        case 1: return Outcome::repeated;
+        case 2: return Outcome::id_reused;
+        case 3: return Outcome::not_found;
+        case 4: return Outcome::forbidden;
+        case 5: return Outcome::bad_reply;
+        default: return Outcome::unknown;
+    }
+}
+
+ws::ChatEvent event_of(const Draft& draft, const Receipt& receipt) {
+    Message m;
+    m.id = draft.id;
+    m.chat = draft.chat;
+    m.seq = receipt.seq;
+    m.sender = draft.sender;
+    m.sender_device = draft.sender_device;
+    m.type = draft.type;
+    m.text = draft.text;
+    m.reply_to = draft.reply_to;
+    m.extra = draft.extra;
+    m.created_at = receipt.created_at;
+    if (draft.expires_in_s) m.expires_at = receipt.created_at + 1000 * std::int64_t{*draft.expires_in_s};
+    std::string json;
+    json.reserve(700 + (m.text ? m.text->size() : 0));
+    json += R"({"type":"message","chat_id":")";
+    m.chat.append_to(json);
+    json += R"(","seq":)";
+    json += std::to_string(m.seq);
+    json += R"(,"data":)";
+    append_message_json(json, m);
+    json += '}';
+    ws::ChatEvent event;
+    event.chat = draft.chat;
+    event.seq = receipt.seq;
+    event.frame = ws::make_frame(json);
+    event.skip = draft.session;
+    return event;
+}
+
+}  // namespace
+
+void throw_unless_stored(const Receipt& receipt) {
+    switch (receipt.outcome) {
+        case Outcome::stored:
+        case Outcome::repeated: return;
+        case Outcome::id_reused:
+            throw base::conflict("id_reused", "This message id was used for another message.");
+        case Outcome::not_found: throw base::not_found();
+        case Outcome::forbidden: throw base::forbidden("This chat takes no messages from you.");
+        case Outcome::bad_reply: throw base::invalid("reply_to", "bad_reply", "The message replied to is not in this chat.");
+        case Outcome::overloaded: throw base::unavailable("overloaded", "The server is busy.");
+        case Outcome::unknown: break;
+    }
+    throw base::unavailable("commit_unknown", "It is not known whether the message was stored; send it again with the same id.");
+}
+
+// One database connection and the queue before it. Lives on one io thread; other threads post to it.
+class Writer::Lane {
+public:
+    Lane(async::IoThreads& threads, std::size_t home, ws::Hub& hub, const std::string& url, std::size_t index)
+        : threads_(threads),
+          context_(threads.context(home)),
+          home_(home),
+          hub_(hub),
+          connection_(context_, url, kStatementTimeout, "supd-writer-" + std::to_string(index)),
+          wake_(context_) {
+        wake_.expires_at(asio::steady_timer::time_point::max());
+    }
+
+    void start() { tasks_.spawn(context_.get_executor(), run()); }
+
+    void stop() {
+        asio::post(context_, [this] {
+            stopping_ = true;
+            wake_.cancel();
+        });
+        tasks_.wait();
+    }
+
+    void submit(Pending pending) {
+        if (queued_.fetch_add(1, std::memory_order_relaxed) >= kMaxQueuedRows) {
+            queued_.fetch_sub(1, std::memory_order_relaxed);
+            pending.done(Receipt{Outcome::overloaded});
+            return;
+        }
+        if (async::IoThreads::current() == home_) {
+            push(std::move(pending));
+            return;
+        }
+        // Many sends of one turn of the other thread cross over in one post.
+        bool first;
+        {
+            const std::lock_guard lock(mailbox_mutex_);
+            first = mailbox_.empty();
+            mailbox_.push_back(std::move(pending));
+        }
+        if (first) asio::post(context_, [this] { take_mailbox(); });
+    }
+
+    std::size_t queued() const noexcept { return queued_.load(std::memory_order_relaxed); }
+
+    std::function<void(std::size_t, double)> observe;
+
+private:
+    void push(Pending pending) {
+        queue_.push_back(std::move(pending));
+        if (idle_) {
+            idle_ = false;
+            wake_.cancel();
+        }
+    }
+
+    void take_mailbox() {
+        std::vector<Pending> taken;
+        {
+            const std::lock_guard lock(mailbox_mutex_);
+            taken.swap(mailbox_);
+        }
+        for (auto& pending : taken) push(std::move(pending));
+    }
+
+    asio::awaitable<void> run() {
+        auto pause = kFirstPause;
+        for (;;) {
+            if (queue_.empty() && batch_.empty()) {
+                if (stopping_) break;
+                idle_ = true;
+                wake_.expires_at(asio::steady_timer::time_point::max());
+                co_await wake_.async_wait(kTuple);
+                continue;
+            }
+            if (!connection_.is_open()) {
+                const bool opened = co_await connection_.open();
+                if (!opened) {
+                    give_up_on_old();
+                    asio::steady_timer timer(context_, pause);
+                    co_await timer.async_wait(kTuple);
+                    pause = std::min(pause * 2, kLongestPause);
+                    continue;
+                }
+                pause = kFirstPause;
+            }
+            if (batch_.empty()) take_batch();
+            co_await commit();
+        }
+        connection_.close();
+    }
+
+    void take_batch() {
+        std::size_t bytes = 0;
+        std::size_t rows = kMaxBatchRows;
+        if (solo_left_ > 0) {
+            rows = 1;
+            --solo_left_;
+        }
+        seen_.clear();
+        while (!queue_.empty() && batch_.size() < rows && bytes < kMaxBatchBytes) {
+            // An id twice in one statement would break its unique index: the second waits for the first's answer.
+            if (!seen_.insert(queue_.front().draft.id).second) break;
+            bytes += weight(queue_.front().draft);
+            batch_.push_back(std::move(queue_.front()));
+            queue_.pop_front();
+        }
+        attempts_ = 0;
+    }
+
+    asio::awaitable<void> commit() {
+        const auto started = base::Monotonic::now();
+        fill_params();
+        auto result = co_await connection_.exec(store::kAppendMessages, params_);
+        if (result.state == db::AsyncResult::State::ok && result.rows == batch_.size()) {
+            finish(result);
+            if (observe) observe(last_rows_, std::chrono::duration<double>(base::Monotonic::now() - started).count());
+            co_return;
+        }
+        // Lost: unknown whether it was committed, but the ids make the same batch safe to send again. Refused: a race for
+        // an id with another process, a deadlock or a timeout; the second look sees what the first could not.
+        ++attempts_;
+        if (result.state == db::AsyncResult::State::lost) {
+            give_up_on_old();
+        } else if (attempts_ >= kBatchAttempts) {
+            if (batch_.size() == 1) {
+                answer_all(Outcome::unknown);
+            } else {
+                // One row that PostgreSQL cannot take must not fail the others: each goes alone.
+                solo_left_ = batch_.size();
+                while (!batch_.empty()) {
+                    queue_.push_front(std::move(batch_.back()));
+                    batch_.pop_back();
+                }
+            }
+        }
+    }
+
+    void fill_params() {
+        for (auto* param : params_) param->clear();
+        lock_keys_.clear();
+        for (const auto& pending : batch_) {
+            const auto& d = pending.draft;
+            lock_keys_.push_back(lock_key(d.chat));
+            chats_.add(d.chat.bytes);
+            ids_.add(d.id.bytes);
+            senders_.add(d.sender.bytes);
+            devices_.add(d.sender_device.bytes);
+            types_.add(d.type);
+            if (d.text) texts_.add(*d.text);
+            else texts_.add_null();
+            if (d.reply_to) replies_.add(d.reply_to->bytes);
+            else replies_.add_null();
+            if (d.extra.empty()) extras_.add_null();
+            else extras_.add(d.extra);
+            digests_.add(std::string_view(reinterpret_cast<const char*>(d.digest.data()), d.digest.size()));
+            if (d.expires_in_s) expires_.add_int4(*d.expires_in_s);
+            else expires_.add_null();
+        }
+        std::ranges::sort(lock_keys_);
+        const auto dup = std::ranges::unique(lock_keys_);
+        lock_keys_.erase(dup.begin(), dup.end());
+        for (const auto key : lock_keys_) locks_.add_int8(key);
+    }
+
+    void finish(const db::AsyncResult& result) {
+        std::vector<Receipt> receipts(batch_.size());
+        for (std::size_t row = 0; row < result.rows; ++row) {
+            auto& receipt = receipts.at(static_cast<std::size_t>(result.at(row, 0)) - 1);
+            receipt.outcome = outcome_of(result.at(row, 1));
+            if (result.at(row, 2) != db::AsyncResult::kNull) receipt.seq = result.at(row, 2);
+            receipt.created_at = result.at(row, 3);
+        }
+        std::vector<ws::ChatEvent> events;
+        events.reserve(batch_.size());
+        for (std::size_t i = 0; i < batch_.size(); ++i) {
+            // A repeat after a lost connection may be the first that the hub hears of it; the hub drops what it knows.
+            const bool news = receipts[i].outcome == Outcome::stored ||
+                              (receipts[i].outcome == Outcome::repeated && attempts_ > 0);
+            if (news) events.push_back(event_of(batch_[i].draft, receipts[i]));
+        }
+        // Within a chat rows were numbered in batch order, but the hub takes them in any order.
+        if (!events.empty()) hub_.publish(std::move(events));
+        last_rows_ = batch_.size();
+        answer(std::move(receipts));
+    }
+
+    void answer_all(Outcome outcome) { answer(std::vector<Receipt>(batch_.size(), Receipt{outcome})); }
+
+    void answer(std::vector<Receipt> receipts) {
+        queued_.fetch_sub(batch_.size(), std::memory_order_relaxed);
+        using Answers = std::vector<std::pair<std::function<void(const Receipt&)>, Receipt>>;
+        std::vector<Answers> by_thread(threads_.size());
+        for (std::size_t i = 0; i < batch_.size(); ++i)
+            by_thread[batch_[i].thread].emplace_back(std::move(batch_[i].done), receipts[i]);
+        batch_.clear();
+        for (std::size_t i = 0; i < by_thread.size(); ++i) {
+            if (by_thread[i].empty()) continue;
+            asio::post(threads_.context(i), [answers = std::move(by_thread[i])] {
+                for (const auto& [done, receipt] : answers) done(receipt);
+            });
+        }
+    }
+
+    void give_up_on_old() {
+        const auto now = base::Monotonic::now();
+        if (!batch_.empty() && (stopping_ || now - batch_.front().queued > kGiveUp)) answer_all(Outcome::unknown);
+        while (batch_.empty() && !queue_.empty() && (stopping_ || now - queue_.front().queued > kGiveUp)) {
+            batch_.push_back(std::move(queue_.front()));
+            queue_.pop_front();
+            answer_all(Outcome::overloaded);
+        }
+    }
+
+    async::IoThreads& threads_;
+    asio::io_context& context_;
+    std::size_t home_;
+    ws::Hub& hub_;
+    db::AsyncConnection connection_;
+    asio::steady_timer wake_;
+    bool idle_ = false;
+    bool stopping_ = false;
+
+    std::deque<Pending> queue_;
+    std::vector<Pending> batch_;
+    std::unordered_set<MessageId> seen_;
+    int attempts_ = 0;
+    std::size_t solo_left_ = 0;
+    std::size_t last_rows_ = 0;
+    std::atomic<std::size_t> queued_{0};
+
+    std::mutex mailbox_mutex_;
+    std::vector<Pending> mailbox_;
+
+    using Array = db::ArrayParam;
+    std::vector<std::int64_t> lock_keys_;
+    Array locks_{Array::Type::int8}, chats_{Array::Type::uuid}, ids_{Array::Type::uuid}, senders_{Array::Type::uuid},
+        devices_{Array::Type::uuid}, types_{Array::Type::text}, texts_{Array::Type::text}, replies_{Array::Type::uuid},
+        extras_{Array::Type::text}, digests_{Array::Type::bytea}, expires_{Array::Type::int4};
+    std::vector<Array*> params_{&locks_, &chats_,   &ids_,    &senders_, &devices_, &types_,
+                                &texts_, &replies_, &extras_, &digests_, &expires_};
+
+    async::TaskGroup tasks_{"writer"};
+};
+
+Writer::Writer(async::IoThreads& threads, ws::Hub& hub, Options options) : threads_(threads) {
+    for (std::size_t i = 0; i < options.lanes; ++i)
+        lanes_.push_back(std::make_unique<Lane>(threads, i % threads.size(), hub, options.url, i));
+}
+
+Writer::~Writer() = default;
+
+void Writer::start() {
+    for (auto& lane : lanes_) lane->start();
+}
+
+void Writer::stop() {
+    for (auto& lane : lanes_) lane->stop();
+}
+
+void Writer::submit(Draft draft, std::function<void(const Receipt&)> done) {
+    auto& lane = *lanes_[std::hash<ChatId>{}(draft.chat) % lanes_.size()];
+    Pending pending;
+    pending.draft = std::move(draft);
+    pending.done = std::move(done);
+    pending.thread = async::IoThreads::current();
+    pending.queued = base::Monotonic::now();
+    lane.submit(std::move(pending));
+}
+
+asio::awaitable<Receipt> Writer::append(Draft draft) {
+    Receipt out;
+    auto start = [&](auto handler) {
+        auto shared = std::make_shared<decltype(handler)>(std::move(handler));
+        submit(std::move(draft), [&out, shared](const Receipt& receipt) {
+            out = receipt;
+            std::move (*shared)();
+        });
+    };
+    co_await asio::async_initiate<const asio::use_awaitable_t<>, void()>(start, asio::use_awaitable);
+    co_return out;
+}
+
+std::size_t Writer::queued() const noexcept {
+    std::size_t sum = 0;
+    for (const auto& lane : lanes_) sum += lane->queued();
+    return sum;
+}
+
+void Writer::on_commit(std::function<void(std::size_t, double)> observe) {
+    for (auto& lane : lanes_) lane->observe = observe;
+}
+
+}  // namespace supd::chatlog
