@@ -77,6 +77,18 @@ constexpr db::Statement kNewJoins{
     "join lateral (select * from chat_members q where q.user_id = i.id and q.xid >= $2::text::xid8 offset 0) m "
     "on m.state = 0"};
 
+constexpr db::Statement kMovedMarks{
+    "log_moved_marks",
+    "select o.chat_id, o.user_id, o.read_seq, o.delivered_seq "
+    "from chat_members m join chats c on c.id = m.chat_id join chat_members o on o.chat_id = m.chat_id "
+    "where m.user_id = $1 and m.state = 0 and o.marks_xid >= $2::text::xid8 "
+    "and (o.user_id = $1 or c.type = 'direct')"};
+
+constexpr db::Statement kWAge{
+    "log_w_age",
+    "select coalesce(max(extract(epoch from clock_timestamp() - xact_start)), 0)::text from pg_stat_activity "
+    "where backend_xid is not null"};
+
 constexpr db::Statement kMark{
     "log_mark",
     "insert into stream_marks (w) values (pg_snapshot_xmin(pg_current_snapshot())) on conflict do nothing"};
@@ -247,6 +259,24 @@ std::vector<ws::LogSource::Joined> new_joins(db::Transaction& tx, const std::vec
     for (const auto row : rows) out.push_back({row.id<UserId>(0), row.id<ChatId>(1), row.integer(2)});
     return out;
 }
+
+std::vector<std::string> moved_marks(db::Transaction& tx, UserId user, std::uint64_t since_w) {
+    std::vector<std::string> out;
+    const auto rows = tx.exec(kMovedMarks, user, std::to_string(since_w));
+    for (const auto row : rows) {
+        const auto frame = [&](std::string_view type, std::int64_t seq) {
+            if (seq == 0) return;
+            std::string json = R"({"type":")" + std::string(type) + R"(","chat_id":")" + row.text(0) +
+                               R"(","data":{"user_id":")" + row.text(1) + R"(","seq":)" + std::to_string(seq) + "}}";
+            out.push_back(std::move(json));
+        };
+        frame("delivered", row.integer(3));
+        frame("read_receipt", row.integer(2));
+    }
+    return out;
+}
+
+double w_age(db::Transaction& tx) { return std::stod(tx.exec(kWAge).front().text(0)); }
 
 void mark_and_prune(db::Transaction& tx, int keep_days) {
     tx.exec(kMark);

@@ -34,6 +34,13 @@ Frame::Frame(std::string_view json) {
     wire_ += json;
 }
 
+FramePtr Frame::raw(std::string wire) {
+    std::shared_ptr<Frame> out(new Frame);
+    out->header_ = wire.size();
+    out->wire_ = std::move(wire);
+    return out;
+}
+
 std::string_view Frame::wire(bool compressed) const {
     if (!compressed || wire_.size() - header_ < kCompressFrom) return wire_;
     std::call_once(deflate_once_, [this] {

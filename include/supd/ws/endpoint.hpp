@@ -10,6 +10,8 @@
 #include <supd/ws/commands.hpp>
 #include <supd/ws/hub.hpp>
 
+#include <atomic>
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <string>
@@ -67,6 +69,7 @@ private:
     struct Shard;
     Shard& here();
     void forget(Session& session);
+    void tick(Shard& shard);
 
     async::IoThreads& threads_;
     Hub& hub_;

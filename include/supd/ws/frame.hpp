@@ -17,6 +17,8 @@ class Frame {
 public:
     /// `json` is the whole message, valid UTF-8.
     explicit Frame(std::string_view json);
+    /// Bytes that are a frame already: control frames.
+    static std::shared_ptr<const Frame> raw(std::string wire);
     Frame(const Frame&) = delete;
     Frame& operator=(const Frame&) = delete;
 
@@ -24,6 +26,8 @@ public:
     std::string_view json() const noexcept { return std::string_view(wire_).substr(header_); }
 
 private:
+    Frame() = default;
+
     std::string wire_;
     std::size_t header_ = 0;
     mutable std::once_flag deflate_once_;

@@ -97,8 +97,6 @@ public:
     void send_to_users(std::vector<base::UserId> users, FramePtr frame, base::SessionId except = {});
     /// Closes the session's socket with code and reason.
     void close_session(base::SessionId session, CloseCode code, std::string reason);
-    /// Closes all: a restart. retry_after_ms is spread over [0, spread_ms] by socket.
-    void close_all(CloseCode code, int spread_ms);
 
     /// Sessions that are authenticated now, all shards.
     std::size_t connected() const noexcept;
@@ -109,6 +107,8 @@ public:
     /// Ends holding back: `chats` are the chats of the snapshot with the last seq that the catch-up has covered.
     void go_live(const std::shared_ptr<Session>& session, const std::vector<LogSource::Head>& chats);
     void detach(Session& session);
+    /// The session is live and gets this chat's events: a cheap answer to "is it a member", as fresh as delivery.
+    bool subscribed(const Session& session, base::ChatId chat);
 
     class Shard;
 

@@ -3,17 +3,16 @@
 // attach and detach.
 #pragma once
 
+#include <boost/asio/awaitable.hpp>
 #include <nlohmann/json_fwd.hpp>
 
 #include <supd/base/clock.hpp>
 #include <supd/http/message.hpp>
 #include <supd/net/stream.hpp>
+#include <supd/ws/commands.hpp>
 #include <supd/ws/frame_decoder.hpp>
 #include <supd/ws/hub.hpp>
 
-#include <boost/asio/steady_timer.hpp>
-
-#include <deque>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -57,6 +56,7 @@ public:
         bool live = false;
         bool news = false;  ///< something durable was queued since the last cursor frame
         base::Monotonic::time_point cursor_sent{};
+        std::uint64_t cursor_w = 0;  ///< of the last cursor that the client was given
         std::vector<base::ChatId> chats;
     };
     HubState hub;
@@ -73,8 +73,9 @@ private:
     void authenticate(const std::string& ref, const nlohmann::json& data);
     void accept(http::Caller caller, const std::string& ref, std::optional<std::string> cursor, bool resume_follows);
     void run_command(const std::string& type, const std::string& ref, const std::shared_ptr<nlohmann::json>& document);
-    asio::awaitable<void> run_ordered(std::shared_ptr<Session> self, std::function<asio::awaitable<void>()> work);
+    asio::awaitable<void> run_ordered(std::shared_ptr<Session> self, const CommandRow* row, Command command);
     asio::awaitable<void> catch_up(std::shared_ptr<Session> self, std::optional<std::string> cursor);
+    asio::awaitable<bool> room_for_catch_up();
     void unblock();
     bool take_token();
 
@@ -82,6 +83,7 @@ private:
     void flush();
     void on_writable(bool ok);
     void finish();
+    bool due(base::Monotonic::time_point now) const;
     void on_tick(base::Monotonic::time_point now);
 
     Endpoint& endpoint_;
@@ -102,10 +104,12 @@ private:
     std::function<void()> waiting_ordered_;
     std::string held_;
 
-    std::deque<FramePtr> queue_;
+    std::vector<FramePtr> queue_;  // from head_ on; a deque would cost half a KiB per idle session
+    std::size_t head_ = 0;
     std::size_t queue_bytes_ = 0;
     std::size_t head_offset_ = 0;  // bytes of the front frame that are written already
     std::vector<std::function<void()>> room_waiters_;
+    std::vector<std::function<void()>> catch_up_waiters_;
 
     base::Monotonic::time_point last_read_;
     base::Monotonic::time_point deadline_;  // of authentication, then of the close handshake

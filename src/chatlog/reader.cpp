@@ -1,0 +1,68 @@
+#include <supd/chatlog/reader.hpp>
+
+#include <limits>
+
+#include "store.hpp"
+
+namespace supd::chatlog {
+namespace {
+
+Cursor cursor_of(const store::Stream& stream) {
+    Cursor out;
+    out.epoch = base::parse_uuid(stream.epoch).value();
+    out.w = stream.w;
+    return out;
+}
+
+}  // namespace
+
+asio::awaitable<std::optional<Missed>> Reader::missed(UserId user, std::optional<Cursor> cursor) {
+    auto look = [&](db::Transaction& tx) -> std::optional<Missed> {
+        const auto stream = store::stream_now(tx);
+        Missed out;
+        out.now = cursor_of(stream);
+        if (cursor && (cursor->epoch != out.now.epoch || cursor->w < stream.horizon || cursor->w > stream.w))
+            return std::nullopt;
+        out.chats = store::joined_heads(tx, user);
+        if (!cursor) return out;
+        for (const auto& range : store::missed(tx, user, cursor->w))
+            out.ranges.push_back({range.chat, range.after, range.upto});
+        out.marks = store::moved_marks(tx, user, cursor->w);
+        return out;
+    };
+    co_return co_await database_.transact(db::Access::snapshot, std::ref(look));
+}
+
+asio::awaitable<std::vector<ws::ChatEvent>> Reader::entries(ChatId chat, std::int64_t after, std::int64_t upto,
+                                                            std::size_t limit) {
+    auto look = [=](db::Transaction& tx) { return store::entries(tx, chat, after, upto, limit); };
+    co_return co_await database_.transact(db::Access::snapshot, look);
+}
+
+asio::awaitable<std::vector<ws::ChatEvent>> Reader::read(base::ChatId chat, std::int64_t after, std::size_t limit) {
+    return entries(chat, after, std::numeric_limits<std::int64_t>::max(), limit);
+}
+
+asio::awaitable<ws::LogSource::Sweep> Reader::sweep(std::uint64_t since_w, std::vector<base::ChatId> chats,
+                                                    std::vector<base::UserId> users) {
+    auto look = [&](db::Transaction& tx) {
+        const auto stream = store::stream_now(tx);
+        Sweep out;
+        out.w = stream.w;
+        out.cursor = cursor_of(stream).encode();
+        if (!chats.empty()) out.heads = store::moved_heads(tx, chats, since_w);
+        // Without a first W every old membership would look new; sessions bring theirs with their snapshot.
+        if (!users.empty() && since_w > 0) out.joined = store::new_joins(tx, users, since_w);
+        return out;
+    };
+    co_return co_await database_.transact(db::Access::snapshot, std::ref(look));
+}
+
+void Reader::prune(db::Transaction& tx, int keep_days) { store::mark_and_prune(tx, keep_days); }
+
+asio::awaitable<double> Reader::w_age() {
+    auto look = [](db::Transaction& tx) { return store::w_age(tx); };
+    co_return co_await database_.transact(db::Access::read_only, look);
+}
+
+}  // namespace supd::chatlog

@@ -1,0 +1,206 @@
+#include <supd/ws/endpoint.hpp>
+
+#include <boost/asio/post.hpp>
+#include <boost/beast/websocket/detail/hybi13.hpp>
+#include <nlohmann/json.hpp>
+
+#include <supd/base/log.hpp>
+
+#include "shard.hpp"
+
+#include <algorithm>
+#include <random>
+
+namespace supd::ws {
+namespace {
+
+constexpr std::string_view kExtension = "permessage-deflate";
+
+std::string lower(std::string_view text) {
+    std::string out(text);
+    for (char& c : out)
+        if (c >= 'A' && c <= 'Z') c = static_cast<char>(c + 32);
+    return out;
+}
+
+std::string_view trimmed(std::string_view text) {
+    while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
+    while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
+    return text;
+}
+
+bool has_token(std::string_view list, std::string_view token) {
+    while (!list.empty()) {
+        const auto end = std::min(list.find(','), list.size());
+        if (lower(trimmed(list.substr(0, end))) == token) return true;
+        list.remove_prefix(std::min(end + 1, list.size()));
+    }
+    return false;
+}
+
+/// True when one of the client's offers can be met: no context takeover on our side needs nothing from the client, and
+/// a window bound by the client for us (server_max_window_bits below 15) is declined.
+bool accepts_deflate(std::string_view offers) {
+    while (!offers.empty()) {
+        const auto end = std::min(offers.find(','), offers.size());
+        auto offer = offers.substr(0, end);
+        offers.remove_prefix(std::min(end + 1, offers.size()));
+        const auto name_end = std::min(offer.find(';'), offer.size());
+        if (lower(trimmed(offer.substr(0, name_end))) != kExtension) continue;
+        bool ok = true;
+        auto rest = offer.substr(std::min(name_end + 1, offer.size()));
+        while (!rest.empty()) {
+            const auto stop = std::min(rest.find(';'), rest.size());
+            const auto param = lower(trimmed(rest.substr(0, stop)));
+            rest.remove_prefix(std::min(stop + 1, rest.size()));
+            if (param.starts_with("server_max_window_bits") && !param.ends_with("=15")) ok = false;
+        }
+        if (ok) return true;
+    }
+    return false;
+}
+
+std::string refusal(int status, std::string_view extra, const base::Error& error, std::string_view request_id) {
+    const auto body = base::problem_json(error, request_id);
+    return "HTTP/1.1 " + std::to_string(status) + " " + std::string(base::status_title(status)) +
+           "\r\nContent-Type: application/problem+json\r\nCache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n" +
+           std::string(extra) + "X-Request-Id: " + std::string(request_id) +
+           "\r\nContent-Length: " + std::to_string(body.size()) + "\r\nConnection: close\r\n\r\n" + body;
+}
+
+asio::awaitable<void> write_and_close(std::unique_ptr<net::Stream> stream, std::string text) {
+    const iovec part{text.data(), text.size()};
+    const bool wrote = co_await stream->write_all(std::span<const iovec>(&part, 1));
+    if (!wrote) co_return;
+    stream->shutdown_write();
+    stream->set_deadline(base::Monotonic::now() + std::chrono::seconds(2));
+    while (co_await stream->read_some(net::read_buffer()) > 0) {
+    }
+}
+
+}  // namespace
+
+Endpoint::Endpoint(async::IoThreads& threads, Hub& hub, const http::Authenticator& authenticator,
+                   const Commands& commands, EndpointOptions options)
+    : threads_(threads), hub_(hub), authenticator_(authenticator), commands_(commands), options_(std::move(options)) {
+    for (std::size_t i = 0; i < threads.size(); ++i) shards_.push_back(std::make_unique<Shard>(threads.context(i)));
+}
+
+Endpoint::~Endpoint() = default;
+
+Endpoint::Shard& Endpoint::here() { return *shards_[async::IoThreads::current()]; }
+
+void Endpoint::upgrade(http::Request request, std::unique_ptr<net::Stream> stream, std::string leftover) {
+    const auto refuse = [&](int status, std::string_view extra, const base::Error& error) {
+        auto executor = stream->executor();
+        here().tasks.spawn(executor, write_and_close(std::move(stream), refusal(status, extra, error, request.request_id)));
+    };
+    const auto connection = request.header("connection").value_or("");
+    const auto upgrade = request.header("upgrade").value_or("");
+    const auto key = request.header("sec-websocket-key").value_or("");
+    if (request.method != "GET" || !has_token(connection, "upgrade") || !has_token(upgrade, "websocket"))
+        return refuse(426, "Upgrade: websocket\r\n", base::Error(426, "upgrade_required", "This is a WebSocket endpoint."));
+    if (request.header("sec-websocket-version").value_or("") != "13")
+        return refuse(426, "Sec-WebSocket-Version: 13\r\n", base::Error(426, "websocket_version", "Version 13 is spoken here."));
+    if (key.size() != 24 || !key.ends_with("=="))
+        return refuse(400, "", base::bad_request("websocket_key", "Sec-WebSocket-Key is not a nonce of 16 bytes."));
+    // A browser names its page's origin; other clients send none. A token is needed all the same.
+    if (const auto origin = request.header("origin");
+        origin && !options_.any_origin && std::ranges::find(options_.origins, *origin) == options_.origins.end())
+        return refuse(403, "", base::forbidden("This origin may not connect.", "origin_not_allowed"));
+    if (draining_)
+        return refuse(503, "Retry-After: 1\r\n", base::Error(503, "restarting", "The server is restarting."));
+
+    std::optional<http::Caller> caller;
+    if (const auto authorization = request.header("authorization")) {
+        try {
+            if (!lower(authorization->substr(0, 7)).starts_with("bearer ")) throw base::unauthenticated();
+            caller = authenticator_.authenticate(trimmed(authorization->substr(7)));
+        } catch (const base::Error& error) {
+            return refuse(error.status(), "WWW-Authenticate: Bearer\r\n", error);
+        }
+    }
+
+    const bool deflate = options_.compression && accepts_deflate(request.header("sec-websocket-extensions").value_or(""));
+    boost::beast::websocket::detail::sec_ws_accept_type accept;
+    boost::beast::websocket::detail::make_sec_ws_accept(accept, key);
+    std::string answer = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                         "Sec-WebSocket-Accept: " + std::string(accept.data(), accept.size()) + "\r\n";
+    if (deflate)
+        answer += "Sec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover; client_no_context_takeover\r\n";
+    answer += "X-Request-Id: " + request.request_id + "\r\n\r\n";
+
+    stream->set_deadline(base::Monotonic::time_point::max());
+    auto& shard = here();
+    auto session = std::make_shared<Session>(*this, std::move(stream), deflate, next_socket_.fetch_add(1));
+    shard.sessions.emplace(session->socket_id(), session);
+    shard.count.store(shard.sessions.size(), std::memory_order_relaxed);
+    session->queue_.push_back(Frame::raw(std::move(answer)));
+    session->start(std::move(leftover), caller);
+    tick(shard);
+}
+
+// Runs only while the thread has sockets: a daemon at rest wakes for nothing.
+void Endpoint::tick(Shard& shard) {
+    if (shard.ticking || shard.sessions.empty()) return;
+    shard.ticking = true;
+    shard.tick.expires_after(kTick);
+    shard.tick.async_wait([this, &shard](const boost::system::error_code& error) {
+        shard.ticking = false;
+        if (error) return;
+        const auto now = base::Monotonic::now();
+        std::vector<std::shared_ptr<Session>> due;  // on_tick may end a session, which changes the table
+        for (const auto& [id, session] : shard.sessions)
+            if (session->due(now)) due.push_back(session);
+        for (const auto& session : due) session->on_tick(now);
+        tick(shard);
+    });
+}
+
+void Endpoint::forget(Session& session) {
+    auto& shard = here();
+    if (session.authenticated())
+        for (const auto& call : disconnected_) call(session.caller());
+    shard.sessions.erase(session.socket_id());
+    shard.count.store(shard.sessions.size(), std::memory_order_relaxed);
+}
+
+void Endpoint::drain(int spread_ms) {
+    draining_ = true;
+    for (auto& one : shards_) {
+        auto* shard = one.get();
+        asio::post(shard->context, [shard, spread_ms] {
+            std::minstd_rand random(std::random_device{}());
+            std::uniform_int_distribution<int> spread(0, std::max(1, spread_ms));
+            std::vector<std::shared_ptr<Session>> all;
+            for (const auto& [id, session] : shard->sessions) all.push_back(session);
+            for (const auto& session : all)
+                session->close(CloseCode::restart, R"({"retry_after_ms":)" + std::to_string(spread(random)) + "}");
+        });
+    }
+}
+
+void Endpoint::stop() {
+    draining_ = true;
+    for (auto& one : shards_) {
+        auto* shard = one.get();
+        asio::post(shard->context, [shard] {
+            std::vector<std::shared_ptr<Session>> all;
+            for (const auto& [id, session] : shard->sessions) all.push_back(session);
+            for (const auto& session : all) session->finish();
+            shard->tick.cancel();
+        });
+    }
+    for (auto& shard : shards_) {
+        shard->tasks.cancel();
+        shard->tasks.wait();
+    }
+}
+
+std::size_t Endpoint::sockets() const noexcept {
+    std::size_t sum = 0;
+    for (const auto& shard : shards_) sum += shard->count.load(std::memory_order_relaxed);
+    return sum;
+}
+
+}  // namespace supd::ws

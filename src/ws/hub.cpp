@@ -1,0 +1,85 @@
+#include <supd/ws/hub.hpp>
+
+#include <boost/asio/post.hpp>
+
+#include "hub_shard.hpp"
+
+namespace supd::ws {
+
+Hub::Hub(async::IoThreads& threads, LogSource& log) : threads_(threads) {
+    for (std::size_t i = 0; i < threads.size(); ++i)
+        shards_.push_back(std::make_unique<Shard>(threads.context(i), log));
+}
+
+Hub::~Hub() = default;
+
+void Hub::start() {
+    for (auto& shard : shards_) shard->start();
+}
+
+void Hub::stop() {
+    for (auto& shard : shards_) shard->stop();
+}
+
+Hub::Shard& Hub::here() { return *shards_[async::IoThreads::current()]; }
+
+void Hub::publish(std::vector<ChatEvent> events) {
+    const auto shared = std::make_shared<const std::vector<ChatEvent>>(std::move(events));
+    for (auto& one : shards_) {
+        auto* shard = one.get();
+        // Nobody there: nothing to tell. A session that attaches later reads its snapshot after this commit.
+        if (shard->count.load(std::memory_order_seq_cst) == 0) continue;
+        asio::post(shard->context, [shard, shared] { shard->on_events(*shared); });
+    }
+}
+
+void Hub::send_to_chat(base::ChatId chat, FramePtr frame, base::UserId except) {
+    for (auto& one : shards_) {
+        auto* shard = one.get();
+        asio::post(shard->context, [shard, chat, frame, except] { shard->to_chat(chat, frame, except); });
+    }
+}
+
+void Hub::send_to_users(std::vector<base::UserId> users, FramePtr frame, base::SessionId except) {
+    const auto shared = std::make_shared<const std::vector<base::UserId>>(std::move(users));
+    for (auto& one : shards_) {
+        auto* shard = one.get();
+        asio::post(shard->context, [shard, shared, frame, except] { shard->to_users(*shared, frame, except); });
+    }
+}
+
+void Hub::close_session(base::SessionId session, CloseCode code, std::string reason) {
+    for (auto& one : shards_) {
+        auto* shard = one.get();
+        asio::post(shard->context, [shard, session, code, reason] { shard->close_session(session, code, reason); });
+    }
+}
+
+std::size_t Hub::connected() const noexcept {
+    std::size_t sum = 0;
+    for (const auto& shard : shards_) sum += shard->count.load(std::memory_order_relaxed);
+    return sum;
+}
+
+void Hub::attach(const std::shared_ptr<Session>& session) {
+    auto& mine = here();
+    mine.attach(session);
+    // One socket per device: the newer one wins, wherever the older one lives.
+    for (auto& one : shards_) {
+        auto* shard = one.get();
+        const auto device = session->caller().device;
+        const auto user = session->caller().user;
+        const auto keep = session->socket_id();
+        asio::post(shard->context, [shard, user, device, keep] { shard->replace_device(user, device, keep); });
+    }
+}
+
+void Hub::go_live(const std::shared_ptr<Session>& session, const std::vector<LogSource::Head>& chats) {
+    here().go_live(session, chats);
+}
+
+bool Hub::subscribed(const Session& session, base::ChatId chat) { return here().subscribed(session, chat); }
+
+void Hub::detach(Session& session) { here().detach(session); }
+
+}  // namespace supd::ws

@@ -1,0 +1,36 @@
+// What one io thread keeps of the endpoint: its sockets, the frames waiting to be flushed, the tick.
+#pragma once
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
+
+#include <supd/async/task_group.hpp>
+#include <supd/ws/endpoint.hpp>
+#include <supd/ws/session.hpp>
+
+#include <array>
+#include <memory>
+#include <unordered_map>
+#include <vector>
+
+namespace supd::ws {
+
+inline constexpr std::chrono::seconds kTick{1};
+inline constexpr std::size_t kReadBuffer = 64 * 1024;
+
+struct Endpoint::Shard {
+    explicit Shard(asio::io_context& ctx) : context(ctx), tick(ctx) {}
+
+    asio::io_context& context;
+    asio::steady_timer tick;
+    bool ticking = false;
+    std::unordered_map<std::uint64_t, std::shared_ptr<Session>> sessions;
+    std::vector<std::shared_ptr<Session>> dirty;
+    bool flush_posted = false;
+    std::array<char, kReadBuffer> buffer;  // shared by all sessions of the thread: an idle one holds none
+    base::Monotonic::time_point now = base::Monotonic::now();
+    std::atomic<std::size_t> count{0};
+    async::TaskGroup tasks{"ws"};
+};
+
+}  // namespace supd::ws
