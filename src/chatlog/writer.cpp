@@ -342,7 +342,7 @@ private:
     async::TaskGroup tasks_{"writer"};
 };
 
-Writer::Writer(async::IoThreads& threads, ws::Hub& hub, Options options) : threads_(threads) {
+Writer::Writer(async::IoThreads& threads, ws::Hub& hub, Options options) {
     for (std::size_t i = 0; i < options.lanes; ++i)
         lanes_.push_back(std::make_unique<Lane>(threads, i % threads.size(), hub, options.url, i));
 }

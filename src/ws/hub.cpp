@@ -74,8 +74,9 @@ void Hub::attach(const std::shared_ptr<Session>& session) {
     }
 }
 
-void Hub::go_live(const std::shared_ptr<Session>& session, const std::vector<LogSource::Head>& chats) {
-    here().go_live(session, chats);
+void Hub::go_live(const std::shared_ptr<Session>& session, const std::vector<LogSource::Head>& chats,
+                  std::uint64_t w) {
+    here().go_live(session, chats, w);
 }
 
 bool Hub::subscribed(const Session& session, base::ChatId chat) { return here().subscribed(session, chat); }

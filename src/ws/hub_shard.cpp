@@ -209,8 +209,12 @@ asio::awaitable<void> Hub::Shard::fill_now(base::ChatId chat, std::int64_t upto)
 
 // -- catch-up ---------------------------------------------------------------------------------------------------
 
-void Hub::Shard::go_live(const std::shared_ptr<Session>& session, const std::vector<LogSource::Head>& chats) {
+void Hub::Shard::go_live(const std::shared_ptr<Session>& session, const std::vector<LogSource::Head>& chats,
+                         std::uint64_t w) {
     if (!session->hub.attached || session->hub.live) return;
+    // The next sweep must look back to the oldest snapshot that a live session stands on.
+    if (swept_w_ == 0 || w < swept_w_) swept_w_ = w;
+    session->hub.cursor_w = w;
     bool complete = !recent_overflow_;
     std::unordered_map<base::ChatId, std::int64_t> owed;  // what the others have got beyond this session's snapshot
     for (const auto& head : chats) {
@@ -224,7 +228,7 @@ void Hub::Shard::go_live(const std::shared_ptr<Session>& session, const std::vec
         recent_.clear();
         recent_overflow_ = false;
     }
-    std::ranges::stable_sort(replay, {}, &ChatEvent::seq);
+    std::ranges::sort(replay, {}, &ChatEvent::seq);
     for (const auto& event : replay) {
         if (!session->open()) return;
         if (!give_missed(*session, event)) complete = false;

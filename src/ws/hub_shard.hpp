@@ -24,7 +24,7 @@ public:
     void stop();
 
     void attach(const std::shared_ptr<Session>& session);
-    void go_live(const std::shared_ptr<Session>& session, const std::vector<LogSource::Head>& chats);
+    void go_live(const std::shared_ptr<Session>& session, const std::vector<LogSource::Head>& chats, std::uint64_t w);
     void detach(Session& session);
 
     void on_events(const std::vector<ChatEvent>& events);

@@ -15,6 +15,8 @@
 
 namespace supd::chatlog {
 
+namespace asio = boost::asio;
+
 using base::ChangeId;
 using base::ChatId;
 using base::DeviceId;

@@ -77,7 +77,6 @@ public:
 
 private:
     class Lane;
-    async::IoThreads& threads_;
     std::vector<std::unique_ptr<Lane>> lanes_;
 };
 

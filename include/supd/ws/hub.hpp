@@ -104,8 +104,8 @@ public:
     // -- called on the session's own io thread --------------------------------------------------------------
     /// From now on events for this user reach the session, held back until its catch-up is done.
     void attach(const std::shared_ptr<Session>& session);
-    /// Ends holding back: `chats` are the chats of the snapshot with the last seq that the catch-up has covered.
-    void go_live(const std::shared_ptr<Session>& session, const std::vector<LogSource::Head>& chats);
+    /// Ends holding back: `chats` are the chats of the snapshot of `w` with the last seq that the catch-up has covered.
+    void go_live(const std::shared_ptr<Session>& session, const std::vector<LogSource::Head>& chats, std::uint64_t w);
     void detach(Session& session);
     /// The session is live and gets this chat's events: a cheap answer to "is it a member", as fresh as delivery.
     bool subscribed(const Session& session, base::ChatId chat);

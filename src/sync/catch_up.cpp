@@ -1,0 +1,54 @@
+// What a session missed: ordinary events chat by chat, then caught_up, then live.
+#include <supd/sync/sync.hpp>
+
+#include "frames.hpp"
+
+namespace supd::sync {
+namespace {
+
+constexpr std::size_t kEntriesPage = 500;
+
+}  // namespace
+
+Module::Module(db::Database& database, chatlog::Reader& reader, ws::Hub& hub, ListChats list_chats)
+    : database_(database), reader_(reader), hub_(hub), list_chats_(std::move(list_chats)) {}
+
+asio::awaitable<void> Module::catch_up(std::shared_ptr<ws::Session> session, std::optional<std::string> text) {
+    std::optional<chatlog::Cursor> cursor;
+    if (text) cursor = chatlog::Cursor::decode(*text);
+    bool resync = text.has_value() && !cursor;
+    const auto user = session->caller().user;
+    auto missed = co_await reader_.missed(user, cursor);
+    if (!missed) {
+        resync = true;
+        missed = co_await reader_.missed(user, std::nullopt);
+    }
+    if (!session->open()) co_return;
+    if (resync) session->send_json(resync_frame());
+
+    for (const auto& range : missed->ranges) {
+        auto after = range.after;
+        while (after < range.upto) {
+            const bool room = co_await session->room();
+            if (!room) co_return;
+            const auto events = co_await reader_.entries(range.chat, after, range.upto, kEntriesPage);
+            if (events.empty()) break;
+            for (const auto& event : events) {
+                const bool still = co_await session->room();
+                if (!still) co_return;
+                session->send(event.frame);
+            }
+            after = events.back().seq;
+        }
+    }
+    for (const auto& mark : missed->marks) {
+        const bool room = co_await session->room();
+        if (!room) co_return;
+        session->send_json(mark);
+    }
+    if (!session->open()) co_return;
+    session->send_json(caught_up_frame(missed->now));
+    hub_.go_live(session, missed->chats, missed->now.w);
+}
+
+}  // namespace supd::sync

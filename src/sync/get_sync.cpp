@@ -1,0 +1,107 @@
+// GET /api/v1/sync: the snapshot and its continuation, or what a cursor has missed, in pages.
+#include <nlohmann/json.hpp>
+
+#include <supd/sync/sync.hpp>
+
+#include "routes.hpp"
+
+namespace supd::sync {
+namespace {
+
+std::string reply_text(const chatlog::Cursor& cursor, bool more, const std::vector<std::string>& events,
+                       const std::vector<std::string>& chats) {
+    const auto append_list = [](std::string& out, const std::vector<std::string>& list) {
+        out += '[';
+        for (std::size_t i = 0; i < list.size(); ++i) {
+            if (i > 0) out += ',';
+            out += list[i];
+        }
+        out += ']';
+    };
+    std::string out = R"({"cursor":")" + cursor.encode() + R"(","has_more":)" + (more ? "true" : "false") + R"(,"events":)";
+    append_list(out, events);
+    out += R"(,"chats":)";
+    append_list(out, chats);
+    out += '}';
+    return out;
+}
+
+base::Error expired() {
+    return {410, "cursor_expired", "The cursor is too old or from before a restore; call again without one."};
+}
+
+}  // namespace
+
+asio::awaitable<http::Reply> Module::snapshot_page(base::UserId user, std::optional<chatlog::Cursor> cursor,
+                                                   std::size_t limit) {
+    chatlog::Cursor next;
+    base::ChatId after;
+    if (cursor) {
+        next = *cursor;
+        after = cursor->page->chat;
+    } else {
+        const auto now = co_await reader_.missed(user, std::nullopt);
+        next = now->now;
+    }
+    auto look = [&](db::Transaction& tx) { return list_chats_(tx, user, after, limit); };
+    // Chats are read later than W: what changed in between is in the chats and comes again as an event, never neither.
+    const auto page = co_await database_.transact(db::Access::snapshot, std::ref(look));
+    next.page.reset();
+    if (page.more) {
+        chatlog::Cursor::Page more;
+        more.upto_w = next.w;
+        more.chat = page.ids.back();
+        more.after = chatlog::Cursor::kSnapshot;
+        next.page = more;
+    }
+    co_return http::Reply::json(reply_text(next, page.more, {}, page.chats));
+}
+
+asio::awaitable<http::Reply> Module::get_sync(http::Request request) {
+    request.allow_query({"cursor", "limit"});
+    const auto user = request.caller().user;
+    const auto limit = static_cast<std::size_t>(
+        request.query_integer("limit", static_cast<std::int64_t>(kDefaultPage), 1, static_cast<std::int64_t>(kMaxPage)));
+    const auto text = request.query_value("cursor");
+    if (!text || text->empty()) co_return co_await snapshot_page(user, std::nullopt, limit);
+    const auto cursor = chatlog::Cursor::decode(*text);
+    if (!cursor) throw base::bad_request("bad_cursor", "This is not a cursor of this server.");
+    const auto missed = co_await reader_.missed(user, cursor);
+    if (!missed) throw expired();
+    if (cursor->page && cursor->page->after == chatlog::Cursor::kSnapshot)
+        co_return co_await snapshot_page(user, cursor, limit);
+
+    chatlog::Cursor next = *cursor;
+    chatlog::Cursor::Page at;
+    at.upto_w = cursor->page ? cursor->page->upto_w : missed->now.w;
+    std::vector<std::string> events;
+    for (const auto& range : missed->ranges) {
+        if (cursor->page && range.chat < cursor->page->chat) continue;
+        auto after = range.after;
+        if (cursor->page && range.chat == cursor->page->chat) after = std::max(after, cursor->page->after);
+        if (after >= range.upto) continue;
+        if (events.size() < limit) {
+            const auto entries = co_await reader_.entries(range.chat, after, range.upto, limit - events.size());
+            for (const auto& entry : entries) events.emplace_back(entry.frame->json());
+            if (!entries.empty()) after = entries.back().seq;
+        }
+        if (after < range.upto && events.size() >= limit) {
+            at.chat = range.chat;
+            at.after = after;
+            next.page = at;
+            co_return http::Reply::json(reply_text(next, true, events, {}));
+        }
+    }
+    // Marks are the last page's: they are few and the last one wins.
+    if (missed->marks.size() <= kMaxPage) events.insert(events.end(), missed->marks.begin(), missed->marks.end());
+    next.page.reset();
+    next.w = at.upto_w;
+    co_return http::Reply::json(reply_text(next, false, events, {}));
+}
+
+void Module::add_routes(http::Router& router) {
+    const auto get = [this](http::Request request) { return get_sync(std::move(request)); };
+    router.add(routes::get_sync(get));
+}
+
+}  // namespace supd::sync

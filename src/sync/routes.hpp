@@ -1,0 +1,11 @@
+#pragma once
+
+#include <supd/http/router.hpp>
+
+namespace supd::sync::routes {
+
+inline http::Route get_sync(http::Handler handler) {
+    return {"GET", "/api/v1/sync", http::Policy::user, http::Limit::api, "getSync", std::move(handler)};
+}
+
+}  // namespace supd::sync::routes
