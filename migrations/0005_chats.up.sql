@@ -13,6 +13,7 @@ create table chats (
     created_at timestamptz not null default date_trunc('milliseconds', now()),
     direct_low uuid references users (id),   -- of a direct chat: its two people, ordered, so that a pair is one key
     direct_high uuid references users (id),
+    member_count int not null default 0,     -- joined ones; written under the chat's lock like everything here
     settings jsonb not null default '{}',
     check ((type = 'direct') = (direct_low is not null and direct_high is not null))
 );
@@ -46,3 +47,5 @@ create table chat_members (
     primary key (chat_id, user_id)
 ) with (fillfactor = 80);
 create index chat_members_by_user on chat_members (user_id, xid);
+-- Never two owners; that there is one at all is kept by the rules, under the chat's lock.
+create unique index chat_members_owner on chat_members (chat_id) where role = 100 and state = 0;

@@ -10,7 +10,8 @@ create table messages (
     type text not null,
     text text,
     reply_to uuid,
-    extra jsonb,                       -- attachments, mentions, metadata, forwarded_from: absent for a plain text
+    extra json,                        -- as text, so that 1e-300 does not grow to 300 digits:
+                                       -- attachments, mentions, metadata, forwarded_from: absent for a plain text
     digest bytea not null,             -- of what was sent, so that a repeat can be told from another content after edits
     created_at timestamptz not null,
     edited_at timestamptz,
@@ -53,6 +54,14 @@ create table message_reactions (
     primary key (message_id, user_id, emoji)
 );
 
+-- "Delete for me": this person does not see the message any more, the others do.
+create table message_hidden (
+    user_id uuid not null,
+    message_id uuid not null,
+    hidden_at timestamptz not null default now(),
+    primary key (user_id, message_id)
+);
+
 -- Appends a batch: one call is one transaction. Rows come in the order of arrival; p_locks are the sorted,
 -- distinct lock keys of their chats. Locks are taken before the first write, so that a chat's transaction ids grow
 -- with its seqs. Outcomes: 0 stored, 1 the same again, 2 the id is used for something else, 3 no such chat for this
@@ -88,7 +97,8 @@ begin
         from input i
         left join lateral (
             select q.seq, q.created_at,
-                q.chat_id = i.chat_id and q.sender_id = i.sender_id and q.digest = i.digest as same
+                q.chat_id = i.chat_id and q.sender_id = i.sender_id
+                and (q.digest = i.digest or q.deleted_at is not null) as same  -- a deletion empties the digest too
             from messages q where q.id = i.id offset 0) k on true
     ),
     fresh as materialized (
@@ -105,7 +115,7 @@ begin
     stored as (
         insert into messages (chat_id, seq, id, sender_id, sender_device_id, type, text, reply_to, extra, digest,
                               created_at, expires_at, xid)
-        select f.chat_id, h.base + f.n, f.id, f.sender_id, f.device_id, f.type, f.text, f.reply_to, f.extra::jsonb, f.digest,
+        select f.chat_id, h.base + f.n, f.id, f.sender_id, f.device_id, f.type, f.text, f.reply_to, f.extra::json, f.digest,
                v_now, v_now + make_interval(secs => f.expires), v_xid
           from fresh f join heads h on h.chat_id = f.chat_id
         returning id, seq

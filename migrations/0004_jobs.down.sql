@@ -1,3 +1,0 @@
-drop table job_schedules;
-drop table jobs;
-drop sequence job_fences;

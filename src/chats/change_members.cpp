@@ -1,0 +1,122 @@
+#include "rules.hpp"
+#include "wire.hpp"
+
+#include <supd/chats/limits.hpp>
+
+#include <algorithm>
+
+namespace supd::chats {
+namespace {
+
+constexpr int kLeft = 1;
+constexpr int kRemoved = 2;
+
+chatlog::Change change_of(const Act& act, ChangeId id, std::string kind) {
+    chatlog::Change change;
+    change.chat = act.chat;
+    change.id = id;
+    change.kind = std::move(kind);
+    change.actor = act.actor;
+    return change;
+}
+
+Membership require_group_member(db::Transaction& tx, const Act& act) {
+    auto me = require_member(tx, act.chat, act.actor);
+    if (me.type == Type::direct)
+        throw base::conflict("direct_chat", "The two people of a direct chat stay what they are.");
+    return me;
+}
+
+void write_role(db::Transaction& tx, Events& events, const Act& act, ChangeId id, UserId user, int power) {
+    store::write_power(tx, act.chat, user, power);
+    auto change = change_of(act, id, "member_updated");
+    change.data = role_data(user, power, act.actor);
+    events.add(chatlog::append_change(tx, change));
+}
+
+}  // namespace
+
+Events add_members(db::Transaction& tx, const Act& act, std::vector<UserId> users) {
+    chatlog::lock_chat(tx, act.chat);
+    auto change = change_of(act, act.change, "member_added");
+    if (chatlog::find_change(tx, change)) return {};
+    const auto me = require_group_member(tx, act);
+    if (!me.at_least(kAdminPower)) throw base::forbidden();
+    require_active(me);
+    std::ranges::sort(users);
+    const auto twice = std::ranges::unique(users);
+    users.erase(twice.begin(), twice.end());
+    const auto joined = store::joined_among(tx, act.chat, users);
+    std::erase_if(users, [&](const UserId& user) { return std::ranges::binary_search(joined, user); });
+    if (users.empty()) return {};
+    if (static_cast<std::size_t>(me.member_count) + users.size() > kMaxMembers)
+        throw base::invalid("user_ids", "too_many",
+                            "A chat has at most " + std::to_string(kMaxMembers) + " members.");
+    if (store::known_users(tx, users).size() != users.size())
+        throw base::invalid("user_ids", "unknown_user", "Not all of these people exist.");
+    store::join(tx, act.chat, users, chatlog::next_seq(tx, act.chat));
+    change.data = added_data(users, act.actor);
+    change.users = std::move(users);
+    Events events;
+    events.add(chatlog::append_change(tx, change));
+    return events;
+}
+
+Events remove_member(db::Transaction& tx, const Act& act, UserId target) {
+    chatlog::lock_chat(tx, act.chat);
+    auto change = change_of(act, act.change, "member_removed");
+    if (chatlog::find_change(tx, change)) return {};
+    const auto me = require_group_member(tx, act);
+    const bool leaves = target == act.actor;
+    const auto who = store::read_members(tx, act.chat, {target});
+    if (who.empty()) throw base::not_found();
+    if (!leaves && (!me.at_least(kAdminPower) || me.power <= who.front().power)) throw base::forbidden();
+
+    Events events;
+    const bool last = me.member_count == 1;
+    if (who.front().power == kOwnerPower && !last) {
+        const auto heir = store::successor(tx, act.chat, target).value();
+        store::write_power(tx, act.chat, target,
+                           kMemberPower);  // never two owners, not even between two statements
+        write_role(tx, events, act, ChangeId::make(), heir, kOwnerPower);
+    }
+    change.data = removed_data(target, leaves, act.actor);
+    change.users.push_back(target);
+    auto appended = chatlog::append_change(tx, change);
+    store::part(tx, act.chat, change.users, leaves ? kLeft : kRemoved, appended.seq);
+    if (last) store::mark_deleted(tx, act.chat);
+    events.add(std::move(appended));
+    return events;
+}
+
+Events change_role(db::Transaction& tx, const Act& act, UserId target, int power) {
+    chatlog::lock_chat(tx, act.chat);
+    if (chatlog::find_change(tx, change_of(act, act.change, "member_updated"))) return {};
+    const auto me = require_group_member(tx, act);
+    const auto who = store::read_members(tx, act.chat, {target});
+    if (who.empty()) throw base::not_found();
+    const int now = who.front().power;
+    const bool steps_down = target == act.actor && power < now;
+    if (steps_down && now == kOwnerPower)
+        throw base::conflict("last_owner", "Transfer the chat before giving up its ownership.");
+    if (!steps_down && (me.power <= now || me.power <= power)) throw base::forbidden();
+    Events events;
+    if (now != power) write_role(tx, events, act, act.change, target, power);
+    return events;
+}
+
+Events transfer(db::Transaction& tx, const Act& act, UserId heir) {
+    chatlog::lock_chat(tx, act.chat);
+    if (chatlog::find_change(tx, change_of(act, act.change, "member_updated"))) return {};
+    const auto me = require_group_member(tx, act);
+    if (!me.at_least(kOwnerPower)) throw base::forbidden();
+    if (heir == act.actor) return {};
+    if (store::joined_among(tx, act.chat, {heir}).empty())
+        throw base::invalid("user_id", "not_a_member", "The chat can only be handed to one of its members.");
+    Events events;
+    write_role(tx, events, act, ChangeId::make(), act.actor, kAdminPower);
+    write_role(tx, events, act, act.change, heir, kOwnerPower);
+    return events;
+}
+
+}  // namespace supd::chats

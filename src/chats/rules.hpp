@@ -1,0 +1,51 @@
+// What may happen to a chat, without HTTP: each function is one transaction's work on a db thread, checks
+// rights under the chat's lock, and returns the entries to publish after COMMIT. A repeated change id changes
+// nothing.
+#pragma once
+
+#include "store.hpp"
+
+#include <supd/base/error.hpp>
+#include <supd/chatlog/log.hpp>
+
+#include <optional>
+#include <vector>
+
+namespace supd::chats {
+
+using chatlog::ChangeId;
+
+struct Events {
+    std::vector<ws::ChatEvent> list;
+    void add(chatlog::Appended appended) {
+        if (!appended.repeated) list.push_back(std::move(appended.event));
+    }
+};
+
+/// Who asks, about which chat, under which id of the change.
+struct Act {
+    UserId actor;
+    ChatId chat;
+    ChangeId change;
+};
+
+struct Made {
+    ChatId chat;
+    bool created = false;  ///< false: the same chat was there already
+    Events events;
+};
+
+Made create_chat(db::Transaction& tx, UserId creator, NewChat chat);
+/// `title`: the new one, nullopt in the inner optional removes it.
+Events edit_chat(db::Transaction& tx, const Act& act, const std::optional<std::string>& title);
+Events change_status(db::Transaction& tx, const Act& act, Status status);
+Events delete_chat(db::Transaction& tx, const Act& act);
+
+Events add_members(db::Transaction& tx, const Act& act, std::vector<UserId> users);
+/// target == actor: leaves. An owner who leaves hands the chat to the highest role and longest member; the
+/// last one out deletes it.
+Events remove_member(db::Transaction& tx, const Act& act, UserId target);
+Events change_role(db::Transaction& tx, const Act& act, UserId target, int power);
+Events transfer(db::Transaction& tx, const Act& act, UserId heir);
+
+}  // namespace supd::chats

@@ -1,5 +1,0 @@
-#include "app/cli.hpp"
-
-int main(int argc, char** argv) {
-    return supd::app::run_cli(argc, argv);
-}

@@ -1,0 +1,138 @@
+#include "rules.hpp"
+#include "wire.hpp"
+
+#include <supd/base/error.hpp>
+#include <supd/messages/limits.hpp>
+
+namespace supd::messages {
+namespace {
+
+chatlog::Change change_of(const Act& act, ChatId chat, std::string kind) {
+    chatlog::Change change;
+    change.chat = chat;
+    change.id = act.change;
+    change.kind = std::move(kind);
+    change.actor = act.actor;
+    change.message = act.message;
+    return change;
+}
+
+Done done_of(chatlog::Appended appended) {
+    Done done;
+    done.id = appended.id;
+    done.chat = appended.chat;
+    done.seq = appended.seq;
+    done.created_at = appended.created_at;
+    if (!appended.repeated) done.events.push_back(std::move(appended.event));
+    return done;
+}
+
+Done done_of(const Act& act, ChatId chat, const std::optional<Known>& known) {
+    Done done;
+    done.id = known ? known->id : act.change;
+    done.chat = chat;
+    done.seq = known ? known->seq : 0;
+    done.created_at = known ? known->created_at : 0;
+    return done;
+}
+
+/// The chat of the message, locked. Its chat never changes, so reading it before the lock is safe.
+ChatId lock_chat_of(db::Transaction& tx, MessageId message) {
+    const auto chat = store::chat_of(tx, message);
+    if (!chat) throw base::not_found();
+    chatlog::lock_chat(tx, *chat);
+    return *chat;
+}
+
+struct Seen {
+    chats::Membership me;
+    Target target;
+};
+
+/// Membership and message as they are under the lock; 404 for what the actor may not see.
+Seen see(db::Transaction& tx, const Act& act, ChatId chat) {
+    Seen seen;
+    seen.me = chats::require_member(tx, chat, act.actor);
+    auto target = store::target(tx, act.message, act.actor);
+    if (!target || target->seq < seen.me.from_seq || target->hidden) throw base::not_found();
+    seen.target = std::move(*target);
+    return seen;
+}
+
+void require_not_deleted(const Target& target) {
+    if (target.deleted) throw base::conflict("message_deleted", "The message has been deleted.");
+}
+
+}  // namespace
+
+Done edit(db::Transaction& tx, const Act& act, const std::string& text) {
+    const auto chat = lock_chat_of(tx, act.message);
+    auto change = change_of(act, chat, "message_edited");
+    if (auto known = chatlog::find_change(tx, change)) return done_of(std::move(*known));
+    const auto seen = see(tx, act, chat);
+    if (seen.target.sender != act.actor) throw base::forbidden("Only its sender can edit a message.");
+    if (seen.me.type == chats::Type::channel && !seen.me.at_least(chats::kAdminPower))
+        throw base::forbidden();
+    chats::require_active(seen.me);
+    require_not_deleted(seen.target);
+    if (seen.target.type != "text")
+        throw base::invalid("text", "not_text", "Only text messages can be edited.");
+    if (store::edit_count(tx, act.message) >= kMaxEdits)
+        throw base::conflict("too_many_edits", "The message has been edited too often.");
+    const auto at = store::write_text(tx, act.message, chatlog::next_seq(tx, chat), text);
+    change.data = edited_data(act.message, seen.target.sender, text, at);
+    return done_of(chatlog::append_change(tx, change));
+}
+
+Done remove(db::Transaction& tx, const Act& act) {
+    const auto chat = lock_chat_of(tx, act.message);
+    auto change = change_of(act, chat, "message_deleted");
+    if (auto known = chatlog::find_change(tx, change)) return done_of(std::move(*known));
+    const auto seen = see(tx, act, chat);
+    const bool moderates = seen.me.type != chats::Type::direct && seen.me.at_least(chats::kAdminPower);
+    if (seen.target.sender != act.actor && !moderates) throw base::forbidden();
+    if (seen.target.deleted)
+        return done_of(act, chat, store::latest_change(tx, act.message, change.kind, std::nullopt));
+    change.data = deleted_data(act.message, act.actor, store::scrub(tx, act.message));
+    return done_of(chatlog::append_change(tx, change));
+}
+
+Done react(db::Transaction& tx, const Act& act, const std::string& emoji, bool add) {
+    const auto chat = lock_chat_of(tx, act.message);
+    auto change = change_of(act, chat, add ? "reaction_added" : "reaction_removed");
+    if (auto known = chatlog::find_change(tx, change)) return done_of(std::move(*known));
+    const auto seen = see(tx, act, chat);
+    chats::require_active(seen.me);
+    require_not_deleted(seen.target);
+    const bool changed = add ? store::add_reaction(tx, act.message, act.actor, emoji)
+                             : store::remove_reaction(tx, act.message, act.actor, emoji);
+    if (!changed) return done_of(act, chat, store::latest_change(tx, act.message, change.kind, act.actor));
+    const auto counts = store::count_reactions(tx, act.message, act.actor, emoji);
+    if (add && (counts.of_user > kMaxReactionsPerUser || counts.kinds > kMaxReactionKinds))
+        throw base::conflict("too_many_reactions", "The message has all the reactions that it can take.");
+    change.data = reaction_data(act.message, act.actor, emoji, counts.of_emoji);
+    return done_of(chatlog::append_change(tx, change));
+}
+
+chatlog::Message hide(db::Transaction& tx, UserId user, MessageId message) {
+    auto item = visible_message(tx, message, user);
+    store::hide(tx, message, user);
+    return std::move(item.message);
+}
+
+void check_emoji(const std::string& emoji) {
+    const auto refuse = [] { throw base::invalid("emoji", "bad_format", "One emoji is expected."); };
+    if (emoji.empty() || emoji.size() > kMaxEmojiBytes) refuse();
+    for (const char c : emoji)
+        if (static_cast<unsigned char>(c) <= ' ' || c == '\x7f') refuse();
+}
+
+void check_text(const std::string& text) {
+    if (text.empty() || text.size() > kMaxTextBytes)
+        throw base::Error(
+            400, "invalid_request", "The request has faulty fields.",
+            {base::FieldError{"text", text.empty() ? "too_short" : "too_long",
+                              "1 to " + std::to_string(kMaxTextBytes) + " bytes are allowed."}});
+}
+
+}  // namespace supd::messages

@@ -1,0 +1,140 @@
+#include "context.hpp"
+#include "draft.hpp"
+#include "rules.hpp"
+#include "wire.hpp"
+
+#include <supd/base/json.hpp>
+#include <supd/messages/limits.hpp>
+
+#include <nlohmann/json.hpp>
+
+#include <limits>
+
+namespace supd::messages {
+namespace {
+
+asio::awaitable<Item> read_one(Context& context, MessageId message, UserId user) {
+    auto work = [&](db::Transaction& tx) { return visible_message(tx, message, user); };
+    co_return co_await context.database.transact(db::Access::snapshot, work);
+}
+
+struct Place {
+    From from = From::newest;
+    std::int64_t seq = 0;
+};
+
+Place place_of(const http::Request& request) {
+    constexpr auto kMost = std::numeric_limits<std::int64_t>::max() - 1;
+    Place place;
+    int named = 0;
+    const auto take = [&](std::string_view name, From from) {
+        if (!request.query_value(name)) return;
+        place.from = from;
+        place.seq = request.query_integer(name, 0, 0, kMost);
+        ++named;
+    };
+    take("before_seq", From::before);
+    take("after_seq", From::after);
+    take("around_seq", From::around);
+    if (named > 1)
+        throw base::bad_request("invalid_request", "Only one of before_seq, after_seq and around_seq.");
+    return place;
+}
+
+}  // namespace
+
+asio::awaitable<http::Reply> handle_history(Context& context, http::Request request) {
+    request.allow_query({"before_seq", "after_seq", "around_seq", "limit"});
+    const auto chat = request.path_id<ChatId>("chat_id");
+    const auto user = request.caller().user;
+    const auto place = place_of(request);
+    const auto limit = static_cast<std::size_t>(request.query_integer(
+        "limit", static_cast<std::int64_t>(kDefaultPage), 1, static_cast<std::int64_t>(kMaxPage)));
+    auto work = [&](db::Transaction& tx) { return history(tx, chat, user, place.from, place.seq, limit); };
+    const auto page = co_await context.database.transact(db::Access::snapshot, work);
+    co_return http::Reply::json(page_json(page));
+}
+
+asio::awaitable<http::Reply> handle_send(Context& context, http::Request request) {
+    const auto draft = read_draft(request.json(), request.caller());
+    const auto receipt = co_await context.writer.append(draft);
+    chatlog::throw_unless_stored(receipt);
+    if (receipt.outcome == chatlog::Outcome::stored) {
+        Item item;
+        item.message = message_of(draft, receipt);
+        co_return http::Reply::json(message_json(item), 201);
+    }
+    const auto item = co_await read_one(context, draft.id, draft.sender);
+    co_return http::Reply::json(message_json(item));
+}
+
+asio::awaitable<http::Reply> handle_get(Context& context, http::Request request) {
+    const auto message = request.path_id<MessageId>("id");
+    const auto item = co_await read_one(context, message, request.caller().user);
+    co_return http::Reply::json(message_json(item));
+}
+
+asio::awaitable<http::Reply> handle_edit(Context& context, http::Request request) {
+    const auto body = request.json();
+    base::ObjectReader reader(body);
+    Act act;
+    act.actor = request.caller().user;
+    act.message = request.path_id<MessageId>("id");
+    act.change = reader.maybe_id<ChangeId>("change_id").value_or(ChangeId::make());
+    const auto text = reader.text("text", {.min = 1, .max = kMaxTextBytes});
+    reader.finish();
+    struct Result {
+        Done done;
+        Item item;
+    };
+    auto work = [&](db::Transaction& tx) {
+        Result result;
+        result.done = edit(tx, act, text);
+        result.item = visible_message(tx, act.message, act.actor);
+        return result;
+    };
+    auto result = co_await context.database.transact(work);
+    context.hub.publish(std::move(result.done.events));
+    co_return http::Reply::json(message_json(result.item));
+}
+
+asio::awaitable<http::Reply> handle_delete(Context& context, http::Request request) {
+    request.allow_query({"for", "change_id"});
+    Act act;
+    act.actor = request.caller().user;
+    act.message = request.path_id<MessageId>("id");
+    act.change = query_change_id(request);
+    const auto whom = request.query_value("for").value_or("everyone");
+    if (whom != "everyone" && whom != "me")
+        throw base::bad_request("invalid_request", "for is one of me, everyone.");
+    if (whom == "me") {
+        auto work = [&](db::Transaction& tx) { return hide(tx, act.actor, act.message); };
+        co_await context.database.transact(work);
+        co_return http::Reply::no_content();
+    }
+    auto work = [&](db::Transaction& tx) { return remove(tx, act); };
+    auto done = co_await context.database.transact(work);
+    context.hub.publish(std::move(done.events));
+    co_return http::Reply::no_content();
+}
+
+asio::awaitable<http::Reply> handle_edits(Context& context, http::Request request) {
+    const auto message = request.path_id<MessageId>("id");
+    const auto user = request.caller().user;
+    auto work = [&](db::Transaction& tx) {
+        visible_message(tx, message, user);
+        return store::edits(tx, message);
+    };
+    const auto edits = co_await context.database.transact(db::Access::snapshot, work);
+    co_return http::Reply::json(edits_json(edits));
+}
+
+ChangeId query_change_id(const http::Request& request) {
+    const auto text = request.query_value("change_id");
+    if (!text) return ChangeId::make();
+    const auto id = ChangeId::parse(*text);
+    if (!id) throw base::bad_request("invalid_request", "change_id is not a UUID.");
+    return *id;
+}
+
+}  // namespace supd::messages

@@ -1,0 +1,70 @@
+#include "context.hpp"
+#include "rules.hpp"
+#include "wire.hpp"
+
+#include <supd/base/json.hpp>
+#include <supd/messages/limits.hpp>
+
+#include <nlohmann/json.hpp>
+
+namespace supd::messages {
+
+asio::awaitable<http::Reply> handle_add_reaction(Context& context, http::Request request) {
+    const auto body = request.json();
+    base::ObjectReader reader(body);
+    Act act;
+    act.actor = request.caller().user;
+    act.message = request.path_id<MessageId>("id");
+    act.change = reader.maybe_id<ChangeId>("change_id").value_or(ChangeId::make());
+    const auto emoji = reader.text("emoji", {.min = 0, .max = kMaxEmojiBytes});
+    reader.finish();
+    check_emoji(emoji);
+    struct Result {
+        Done done;
+        Item item;
+    };
+    auto work = [&](db::Transaction& tx) {
+        Result result;
+        result.done = react(tx, act, emoji, true);
+        result.item = visible_message(tx, act.message, act.actor);
+        return result;
+    };
+    auto result = co_await context.database.transact(work);
+    context.hub.publish(std::move(result.done.events));
+    co_return http::Reply::json(counts_json(act.message, result.item.reactions));
+}
+
+asio::awaitable<http::Reply> handle_remove_reaction(Context& context, http::Request request) {
+    request.allow_query({"emoji", "change_id"});
+    Act act;
+    act.actor = request.caller().user;
+    act.message = request.path_id<MessageId>("id");
+    act.change = query_change_id(request);
+    const std::string emoji(request.query_value("emoji").value_or(""));
+    check_emoji(emoji);
+    auto work = [&](db::Transaction& tx) { return react(tx, act, emoji, false); };
+    auto done = co_await context.database.transact(work);
+    context.hub.publish(std::move(done.events));
+    co_return http::Reply::no_content();
+}
+
+asio::awaitable<http::Reply> handle_list_reactions(Context& context, http::Request request) {
+    request.allow_query({"limit", "cursor"});
+    const auto message = request.path_id<MessageId>("id");
+    const auto user = request.caller().user;
+    const auto limit = static_cast<std::size_t>(request.query_integer(
+        "limit", static_cast<std::int64_t>(kDefaultPage), 1, static_cast<std::int64_t>(kMaxPage)));
+    std::optional<Reaction> after;
+    if (const auto text = request.query_value("cursor")) {
+        after = reaction_cursor(*text);
+        if (!after) throw base::bad_request("invalid_cursor", "The cursor is not one of this list.");
+    }
+    auto work = [&](db::Transaction& tx) {
+        visible_message(tx, message, user);
+        return store::reactions(tx, message, after, limit + 1);
+    };
+    const auto reactions = co_await context.database.transact(db::Access::snapshot, work);
+    co_return http::Reply::json(reactions_json(reactions, limit));
+}
+
+}  // namespace supd::messages

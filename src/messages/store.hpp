@@ -1,0 +1,90 @@
+// All SQL of messages. db thread.
+#pragma once
+
+#include <supd/chatlog/log.hpp>
+#include <supd/db/transaction.hpp>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace supd::messages {
+
+using base::ChatId;
+using base::MessageId;
+using base::Millis;
+using base::UserId;
+using chatlog::ChangeId;
+
+struct Item {
+    chatlog::Message message;
+    std::vector<chatlog::ReactionCount> reactions;
+};
+
+/// What a change needs to know of its message.
+struct Target {
+    ChatId chat;
+    std::int64_t seq = 0;
+    UserId sender;
+    std::string type;
+    bool deleted = false;
+    bool hidden = false;  ///< from the one who asks
+};
+
+struct Edit {
+    std::string text;
+    Millis replaced_at = 0;
+};
+
+struct Reaction {
+    UserId user;
+    std::string emoji;
+    Millis at = 0;
+};
+
+/// A change of a message that is in the log.
+struct Known {
+    ChangeId id;
+    std::int64_t seq = 0;
+    Millis created_at = 0;
+};
+
+namespace store {
+
+// -- store_read.cpp
+/// Messages of the chat that `user` has not hidden, with seq >= from: the `limit` before (after) `seq`,
+/// ascending.
+std::vector<Item> before(db::Transaction& tx, ChatId chat, UserId user, std::int64_t from, std::int64_t seq,
+                         std::size_t limit);
+std::vector<Item> after(db::Transaction& tx, ChatId chat, UserId user, std::int64_t from, std::int64_t seq,
+                        std::size_t limit);
+std::optional<Item> one(db::Transaction& tx, MessageId message, UserId user);
+std::vector<Edit> edits(db::Transaction& tx, MessageId message);
+/// Ascending by person and emoji, after `after`.
+std::vector<Reaction> reactions(db::Transaction& tx, MessageId message, const std::optional<Reaction>& after,
+                                std::size_t limit);
+
+// -- store.cpp
+std::optional<ChatId> chat_of(db::Transaction& tx, MessageId message);
+std::optional<Target> target(db::Transaction& tx, MessageId message, UserId user);
+/// The latest change of this kind to the message, by this person.
+std::optional<Known> latest_change(db::Transaction& tx, MessageId message, std::string_view kind,
+                                   const std::optional<UserId>& actor);
+std::int64_t edit_count(db::Transaction& tx, MessageId message);
+/// Keeps the old text under the change's seq; returns edited_at.
+Millis write_text(db::Transaction& tx, MessageId message, std::int64_t change_seq, const std::string& text);
+/// Takes content, digest, earlier texts and reactions away, and the texts from earlier message_edited
+/// entries, so that catching up does not bring them back. Returns deleted_at.
+Millis scrub(db::Transaction& tx, MessageId message);
+void hide(db::Transaction& tx, MessageId message, UserId user);
+struct ReactionCounts {
+    std::int64_t of_user = 0, kinds = 0, of_emoji = 0;
+};
+ReactionCounts count_reactions(db::Transaction& tx, MessageId message, UserId user, const std::string& emoji);
+/// False when it was there (not there) already.
+bool add_reaction(db::Transaction& tx, MessageId message, UserId user, const std::string& emoji);
+bool remove_reaction(db::Transaction& tx, MessageId message, UserId user, const std::string& emoji);
+
+}  // namespace store
+}  // namespace supd::messages

@@ -1,0 +1,120 @@
+#include "store.hpp"
+
+#include <algorithm>
+#include <charconv>
+
+namespace supd::messages::store {
+namespace {
+
+// The reactions of a message in one column: count, '+' when one is mine, emoji; joined by U+001F, which no
+// emoji holds. $1 is the one who asks.
+const std::string kItem =
+    std::string(
+        "select (select string_agg(x.n || case when x.me then '+' else '-' end || x.emoji, E'\\x1f' "
+        "order by x.since, x.emoji) from (select r.emoji, count(*) as n, bool_or(r.user_id = $1::uuid) as "
+        "me, "
+        "min(r.created_at) as since from message_reactions r where r.message_id = m.id group by r.emoji) "
+        "x), ") +
+    chatlog::kMessageColumns + " from messages m ";
+
+const std::string kSeen =
+    "and m.seq >= $3 and not exists (select from message_hidden d where d.user_id = $1::uuid and "
+    "d.message_id = m.id) ";
+
+const std::string kBeforeSql =
+    kItem + "where m.chat_id = $2 and m.seq < $4 " + kSeen + "order by m.seq desc limit $5";
+const std::string kAfterSql =
+    kItem + "where m.chat_id = $2 and m.seq > $4 " + kSeen + "order by m.seq limit $5";
+const std::string kOneSql = kItem + "where m.id = $2";
+const db::Statement kBefore{"messages_before", kBeforeSql.c_str()};
+const db::Statement kAfter{"messages_after", kAfterSql.c_str()};
+const db::Statement kOne{"messages_one", kOneSql.c_str()};
+
+constexpr db::Statement kEdits{"messages_edits",
+                               "select text, (extract(epoch from edited_at) * 1000)::bigint from "
+                               "message_edits where message_id = $1 order by seq"};
+
+constexpr db::Statement kReactions{
+    "messages_reactions",
+    "select user_id, emoji, (extract(epoch from created_at) * 1000)::bigint from message_reactions "
+    "where message_id = $1 and (user_id, emoji) > ($2::uuid, $3::text) order by user_id, emoji limit $4"};
+
+std::vector<chatlog::ReactionCount> reactions_of(std::string_view text) {
+    std::vector<chatlog::ReactionCount> out;
+    while (!text.empty()) {
+        const auto end = std::min(text.find('\x1f'), text.size());
+        auto one = text.substr(0, end);
+        text.remove_prefix(std::min(end + 1, text.size()));
+        chatlog::ReactionCount count;
+        const auto [at, error] = std::from_chars(one.data(), one.data() + one.size(), count.count);
+        one.remove_prefix(static_cast<std::size_t>(at - one.data()));
+        if (error != std::errc{} || one.empty()) continue;
+        count.me = one.front() == '+';
+        count.emoji = one.substr(1);
+        out.push_back(std::move(count));
+    }
+    return out;
+}
+
+Item item_of(const db::Row& row) {
+    Item out;
+    out.reactions = reactions_of(row.view(0));
+    out.message = chatlog::read_message(row, 1);
+    return out;
+}
+
+std::vector<Item> items_of(const db::Rows& rows) {
+    std::vector<Item> out;
+    out.reserve(rows.size());
+    for (const auto row : rows)
+        out.push_back(item_of(row));
+    return out;
+}
+
+}  // namespace
+
+std::vector<Item> before(db::Transaction& tx, ChatId chat, UserId user, std::int64_t from, std::int64_t seq,
+                         std::size_t limit) {
+    auto out = items_of(tx.exec(kBefore, user, chat, from, seq, static_cast<std::int64_t>(limit)));
+    std::ranges::reverse(out);
+    return out;
+}
+
+std::vector<Item> after(db::Transaction& tx, ChatId chat, UserId user, std::int64_t from, std::int64_t seq,
+                        std::size_t limit) {
+    return items_of(tx.exec(kAfter, user, chat, from, seq, static_cast<std::int64_t>(limit)));
+}
+
+std::optional<Item> one(db::Transaction& tx, MessageId message, UserId user) {
+    const auto rows = tx.exec(kOne, user, message);
+    if (rows.empty()) return std::nullopt;
+    return item_of(rows.front());
+}
+
+std::vector<Edit> edits(db::Transaction& tx, MessageId message) {
+    std::vector<Edit> out;
+    for (const auto row : tx.exec(kEdits, message)) {
+        Edit one;
+        one.text = row.text(0);
+        one.replaced_at = row.integer(1);
+        out.push_back(std::move(one));
+    }
+    return out;
+}
+
+std::vector<Reaction> reactions(db::Transaction& tx, MessageId message, const std::optional<Reaction>& after,
+                                std::size_t limit) {
+    const auto from = after.value_or(Reaction{});
+    std::vector<Reaction> out;
+    for (const auto row :
+         tx.exec(kReactions, message, from.user, from.emoji, static_cast<std::int64_t>(limit))) {
+        Reaction one;
+        one.user = row.id<UserId>(0);
+        one.emoji = row.text(1);
+        one.at = row.integer(2);
+        out.push_back(std::move(one));
+    }
+    return out;
+}
+
+}  // namespace supd::messages::store

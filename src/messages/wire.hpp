@@ -1,0 +1,28 @@
+// Messages and their changes as JSON.
+#pragma once
+
+#include "rules.hpp"
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace supd::messages {
+
+std::string message_json(const Item& item);
+std::string page_json(const Page& page);
+std::string edits_json(const std::vector<Edit>& edits);
+std::string reactions_json(const std::vector<Reaction>& reactions, std::size_t limit);
+std::string counts_json(MessageId message, const std::vector<chatlog::ReactionCount>& reactions);
+/// `{"id","chat_id","seq","created_at"}`: what a client needs to place its own message or change.
+std::string ack_json(const base::Uuid& id, ChatId chat, std::int64_t seq, Millis created_at);
+
+/// nullopt when it was not made by reactions_json.
+std::optional<Reaction> reaction_cursor(std::string_view text);
+
+// Data of log entries.
+std::string edited_data(MessageId message, UserId sender, std::string_view text, Millis at);
+std::string deleted_data(MessageId message, UserId actor, Millis at);
+std::string reaction_data(MessageId message, UserId user, std::string_view emoji, std::int64_t count);
+
+}  // namespace supd::messages
