@@ -7,6 +7,7 @@ create table users (
     username_key text not null unique,         -- NFKC_Casefold: what sign-in looks up
     username_skeleton text not null unique,    -- UTS 39 skeleton: names that look alike are one name
     display_name text not null,
+    bio text not null default '',
     email text,                                -- as the person wrote it
     email_key text unique,                     -- folded: what sign-in looks up; null does not clash
     phone text,                                -- E.164; not unique, because nobody has proven it yet

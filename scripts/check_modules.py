@@ -206,7 +206,10 @@ class Checker:
 
     def check_include(self, name, module, kind, header, line):
         if kind == '"':
-            own = module != "main" and (self.root / "src" / module / header).is_file() and ".." not in header
+            if module == "main":  # composition only: it starts what app offers
+                own = header.startswith("app/") and (self.root / "src" / header).is_file()
+            else:
+                own = (self.root / "src" / module / header).is_file() and ".." not in header
             if not own:
                 self.add("R1", name, line, f'"{header}" is not in src/{module}: across modules use <supd/...>')
             return

@@ -97,6 +97,7 @@ void Connection::run(Access access, const std::function<void(Transaction&)>& fn)
                 fn(tx);
                 committing = true;
                 work.commit();
+                for (const auto& wake : tx.after_commit_) wake();
             };
             switch (access) {
                 case Access::read_write: {

@@ -2,13 +2,13 @@
 #include "postgres_cluster.hpp"
 #include "pq.hpp"
 
+#include <supd/base/log.hpp>
 #include <supd/db/embedded_postgres.hpp>
 
 #include <fcntl.h>
 #include <libpq-fe.h>
 #include <poll.h>
 #include <signal.h>
-#include <spdlog/spdlog.h>
 #include <sys/eventfd.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -180,10 +180,10 @@ void EmbeddedPostgres::Supervisor::run() {
                 throw PostgresError("PostgreSQL does not start; the end of " + layout_.log_file.string() +
                                     ":\n" + log_tail(layout_));
             }
-            spdlog::warn("the embedded PostgreSQL ended, starting it again");
+            base::log::warn("postgres_ended", {{"attempt", restarts + 1}});
         } catch (const std::exception& error) {
             shut_down(child);
-            spdlog::error("the embedded PostgreSQL: {}", error.what());
+            base::log::error("postgres_failed", {{"error", error.what()}});
             if (!was_ready) {
                 report(std::make_exception_ptr(PostgresError(error.what())));
                 return;
@@ -220,7 +220,7 @@ void EmbeddedPostgres::Supervisor::end_leftovers() {
                 adopt(each).signal(number);
         };
         if (stage == 0) {
-            spdlog::info("ending the PostgreSQL of an earlier run (pid {})", postmaster);
+            base::log::info("postgres_leftover_stopped", {{"pid", postmaster}});
             if (postmaster_lives) {
                 adopt(postmaster).signal(SIGINT);
             }
@@ -305,7 +305,7 @@ void EmbeddedPostgres::Supervisor::shut_down(Child& child) {
     if (!child) return;
     child.signal(SIGINT);
     if (child.wait(options_.stop_timeout)) return;
-    spdlog::warn("the embedded PostgreSQL does not end, going to immediate shutdown");
+    base::log::warn("postgres_stop_timeout", {{"detail", "going to immediate shutdown"}});
     child.signal(SIGQUIT);
     if (child.wait(kImmediateTimeout)) return;
     child.signal(SIGKILL);

@@ -1,8 +1,7 @@
 #include "pq.hpp"
 
+#include <supd/base/log.hpp>
 #include <supd/db/migrator.hpp>
-
-#include <spdlog/spdlog.h>
 
 #include <algorithm>
 #include <map>
@@ -48,7 +47,7 @@ public:
                "t") {
             if (std::chrono::steady_clock::now() > deadline)
                 throw MigrationError("another migration run does not end");
-            if (!said) spdlog::info("waiting for the migrations that another process runs");
+            if (!said) base::log::info("migration_waits", {{"reason", "another process migrates"}});
             said = true;
             std::this_thread::sleep_for(kLockPoll);
         }
@@ -119,8 +118,8 @@ public:
             throw MigrationError("migration " + std::to_string(migration.version) + " (" + migration.name +
                                  ") " + (forward ? "up" : "down") + ": " + error.what());
         }
-        spdlog::info("migration {} ({}) {}", migration.version, migration.name,
-                     forward ? "applied" : "taken back");
+        base::log::info(forward ? "migration_applied" : "migration_taken_back",
+                        {{"migration", migration.version}, {"name", migration.name}});
     }
 
 private:

@@ -1,5 +1,6 @@
-// Accounts: registration, sign-in, sessions, devices and profiles. Owns the tables users, user_devices, sessions
-// and refresh_tokens. Proves callers for http and ws (Authenticator). Announces dead sessions through Revocations.
+// Accounts: registration, sign-in, sessions, devices and profiles. Owns the tables users, user_devices,
+// sessions and refresh_tokens. Proves callers for http and ws (Authenticator). Announces dead sessions
+// through Revocations.
 #pragma once
 
 #include <supd/accounts/revocations.hpp>
@@ -17,6 +18,9 @@ class BlockingPool;
 namespace supd::db {
 class Transaction;
 }
+namespace supd::http {
+class RateLimiter;
+}
 
 namespace supd::accounts {
 
@@ -27,7 +31,6 @@ struct Config {
     std::string issuer = "supd";  ///< the server's name: [A-Za-z0-9.:/_-]
     crypto::PasswordProfile password_profile = crypto::PasswordProfile::moderate;
     bool registration_open = true;
-    bool sign_in_limit = true;    ///< the limit per identifier; off only in development
 };
 
 struct Context;
@@ -35,8 +38,10 @@ struct Context;
 /// Construct, load revocations, add routes; destroyed after the server has stopped. Thread-safe.
 class Module final : public http::Authenticator {
 public:
-    /// Throws std::invalid_argument for a configuration that cannot be used.
-    Module(db::Database& database, async::BlockingPool& cpu, Revocations& revocations, Config config);
+    /// limiter: the server's; sign-ins are also counted per identifier, whatever the address. Throws
+    /// std::invalid_argument for a configuration that cannot be used.
+    Module(db::Database& database, async::BlockingPool& cpu, http::RateLimiter& limiter,
+           Revocations& revocations, Config config);
     ~Module() override;
     Module(const Module&) = delete;
     Module& operator=(const Module&) = delete;

@@ -13,9 +13,11 @@ inline constexpr std::size_t kMaxUsername = 32;
 inline constexpr std::size_t kMaxIdentifierBytes = 320;
 inline constexpr std::size_t kMaxDisplayNameBytes = 256;
 inline constexpr std::size_t kMaxDisplayName = 64;  ///< code points
+inline constexpr std::size_t kMaxBioBytes = 2000;
+inline constexpr std::size_t kMaxBio = 500;         ///< code points
 inline constexpr std::size_t kMaxEmailBytes = 254;  ///< RFC 5321 section 4.5.3.1.3
 inline constexpr std::size_t kMaxEmailLocalBytes = 64;
-inline constexpr std::size_t kMaxPhoneBytes = 16;   ///< '+' and 15 digits, E.164
+inline constexpr std::size_t kMaxPhoneBytes = 16;  ///< '+' and 15 digits, E.164
 inline constexpr std::size_t kMaxDeviceNameBytes = 128;
 inline constexpr std::size_t kMaxUserAgentBytes = 256;
 inline constexpr std::size_t kMaxRefreshTokenBytes = 64;
@@ -27,23 +29,22 @@ inline constexpr std::size_t kMaxDevicesPerUser = 100;
 
 inline constexpr std::chrono::seconds kAccessTokenLifetime{15 * 60};
 inline constexpr std::chrono::seconds kSessionIdle{30 * 24 * 3600};
-/// How long the token that was just exchanged still answers with the same successor (a lost reply, a double click).
+/// How long the token that was just exchanged still answers with the same successor (a lost reply, a double
+/// click).
 inline constexpr std::chrono::seconds kRefreshRetryWindow{10};
 
-/// How often a process asks which sessions others revoked; a revocation is known everywhere within twice this.
+/// How often a process asks which sessions others revoked; a revocation is known everywhere within twice
+/// this.
 inline constexpr std::chrono::milliseconds kRevocationPoll{1000};
 /// How far each poll looks back before the last one: longer than a transaction may take to commit.
 inline constexpr std::chrono::seconds kRevocationOverlap{15};
 
-/// How long exchanged refresh tokens, and sessions that ended, are kept to recognise a replay and to answer questions.
+/// How long exchanged refresh tokens, and sessions that ended, are kept to recognise a replay and to answer
+/// questions.
 inline constexpr std::chrono::hours kUsedTokenKept{7 * 24};
 inline constexpr std::chrono::hours kEndedSessionKept{30 * 24};
 inline constexpr int kExpireBatch = 5000;
 inline constexpr std::chrono::minutes kExpireInterval{10};
-
-/// Failed sign-ins of one identifier, whatever the address (token bucket).
-inline constexpr double kSignInsPerMinute = 5;
-inline constexpr double kSignInBurst = 10;
 
 inline constexpr std::size_t kDefaultPage = 50;
 inline constexpr std::size_t kMaxPage = 200;

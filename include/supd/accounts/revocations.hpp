@@ -1,13 +1,13 @@
-// Which sessions are dead although their access tokens have not expired, and who is an administrator now. Asked
-// on every request: contains() and is_admin() read one atomic word unless there is something to find. Filled by
-// this process at once and by poll() with what other processes did, so a revoked session is refused here
-// immediately and everywhere within two polls.
+// Which sessions are dead although their access tokens have not expired, and who is an administrator now.
+// Asked on every request: contains() and is_admin() read one atomic word unless there is something to find.
+// Filled by this process at once and by poll() with what other processes did, so a revoked session is refused
+// here immediately and everywhere within two polls.
 #pragma once
-
-#include <boost/asio/awaitable.hpp>
 
 #include <supd/base/clock.hpp>
 #include <supd/base/ids.hpp>
+
+#include <boost/asio/awaitable.hpp>
 
 #include <array>
 #include <atomic>
@@ -24,7 +24,8 @@ namespace supd::accounts {
 
 namespace asio = boost::asio;
 
-/// Ids with a bit filter before them: most lookups are for ids that are not in it and touch one word. Thread-safe.
+/// Ids with a bit filter before them: most lookups are for ids that are not in it and touch one word.
+/// Thread-safe.
 class FilteredIds {
 public:
     bool contains(const base::Uuid& id) const noexcept;
@@ -53,8 +54,8 @@ public:
     Revocations(const Revocations&) = delete;
     Revocations& operator=(const Revocations&) = delete;
 
-    /// Before serving only. Called once for each session that dies, on whichever thread learns of it; must not
-    /// block or throw (ws posts to the io threads and closes the session's sockets with 4401).
+    /// Before serving only. Called once for each session that dies, on whichever thread learns of it; must
+    /// not block or throw (ws posts to the io threads and closes the session's sockets with 4401).
     void on_revoked(Listener listener);
 
     bool contains(base::SessionId session) const noexcept { return revoked_.contains(session.bytes); }
@@ -63,8 +64,8 @@ public:
     /// After COMMIT of what revoked them. Any thread.
     void revoked(const std::vector<base::SessionId>& sessions);
 
-    /// Loads what was revoked within the life of an access token. Call (and wait for) once before the daemon is
-    /// ready; throws when the database is away.
+    /// Loads what was revoked within the life of an access token. Call (and wait for) once before the daemon
+    /// is ready; throws when the database is away.
     asio::awaitable<void> load(db::Database& database);
     /// Asks the database every kRevocationPoll until cancelled. A database that is away is asked again.
     asio::awaitable<void> poll(db::Database& database);

@@ -1,6 +1,6 @@
-// What `supd user ...` does, on a connection of its own beside the running daemon. Each prints to `out`, explains a
-// refusal on `err` and returns an exit code of sysexits(3): 0, 65 refused input, 67 no such user, 73 name taken.
-// The running daemon learns of revoked sessions and new administrators by its poll.
+// What `supd user ...` does, on a connection of its own beside the running daemon. Each prints to `out`,
+// explains a refusal on `err` and returns an exit code of sysexits(3): 0, 65 refused input, 67 no such user,
+// 73 name taken. The running daemon learns of revoked sessions and new administrators by its poll.
 #pragma once
 
 #include <supd/crypto/password.hpp>
@@ -24,8 +24,8 @@ int list_users(db::Connection& connection, bool json, std::ostream& out, std::os
 int disable_user(db::Connection& connection, const std::string& name, std::ostream& out, std::ostream& err);
 int enable_user(db::Connection& connection, const std::string& name, std::ostream& out, std::ostream& err);
 /// Revokes all sessions.
-int reset_password(db::Connection& connection, const std::string& name, PasswordSource password, std::ostream& out,
-                   std::ostream& err);
+int reset_password(db::Connection& connection, const std::string& name, PasswordSource password,
+                   std::ostream& out, std::ostream& err);
 int make_admin(db::Connection& connection, const std::string& name, std::ostream& out, std::ostream& err);
 
 }  // namespace supd::accounts

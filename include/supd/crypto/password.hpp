@@ -1,5 +1,5 @@
-// Password hashing: Argon2id (RFC 9106) by libsodium, in the PHC string form that names its own parameters. Slow and
-// memory-hungry on purpose: run it on the `cpu` pool, never on an io thread.
+// Password hashing: Argon2id (RFC 9106) by libsodium, in the PHC string form that names its own parameters.
+// Slow and memory-hungry on purpose: run it on the `cpu` pool, never on an io thread.
 #pragma once
 
 #include <cstddef>
@@ -8,8 +8,9 @@
 
 namespace supd::crypto {
 
-/// moderate: t=3, 64 MiB, one lane: RFC 9106's second recommendation as far as libsodium (one lane) allows; the one
-/// for production. interactive: t=2, 19 MiB, the least that OWASP accepts. minimal: t=1, 8 KiB: tests only.
+/// moderate: t=3, 64 MiB, one lane: RFC 9106's second recommendation as far as libsodium (one lane) allows;
+/// the one for production. interactive: t=2, 19 MiB, the least that OWASP accepts. minimal: t=1, 8 KiB: tests
+/// only.
 enum class PasswordProfile { minimal, interactive, moderate };
 
 inline constexpr std::size_t kMinPasswordCharacters = 8;

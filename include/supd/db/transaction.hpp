@@ -5,6 +5,7 @@
 #include <supd/base/ids.hpp>
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -164,8 +165,12 @@ public:
     Rows run(const Statement& statement, const Params& params);
     /// Text without parameters, several statements allowed: migrations only.
     void script(const std::string& sql);
+    /// Runs `fn` on this thread right after the COMMIT succeeded; never after a rollback or an unknown outcome.
+    /// For wake-ups: cheap, must not throw, must not use the transaction.
+    void after_commit(std::function<void()> fn) { after_commit_.push_back(std::move(fn)); }
 
 private:
+    friend class Connection;
     template <class T>
     static void add(Params& params, const T& value) {
         params.add(value);
@@ -175,6 +180,7 @@ private:
 
     Connection& connection_;
     pqxx::transaction_base& tx_;
+    std::vector<std::function<void()>> after_commit_;
 };
 
 }  // namespace supd::db

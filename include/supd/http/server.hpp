@@ -20,11 +20,13 @@
 namespace supd::http {
 
 class IdempotencyStore;
+class ServerState;
 
 struct ServerOptions {
     std::string name = "public";                ///< in logs
     std::vector<net::Network> trusted_proxies;  ///< whose X-Forwarded-For and X-Forwarded-Proto count
     std::vector<std::string> cors_origins;      ///< exact: "https://app.example"; never a wildcard
+    bool access_log = true;                     ///< one line per request: ids and numbers, never the path
 };
 
 /// What the server asks while it answers. Pointers may be null: no authenticator = every token is refused, no
@@ -71,8 +73,7 @@ public:
     std::size_t connections() const noexcept;
 
 private:
-    struct State;
-    std::shared_ptr<State> state_;
+    std::shared_ptr<ServerState> state_;
 };
 
 }  // namespace supd::http

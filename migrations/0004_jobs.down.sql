@@ -1,0 +1,3 @@
+drop table job_schedules;
+drop table jobs;
+drop sequence job_fences;

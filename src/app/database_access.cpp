@@ -1,0 +1,50 @@
+#include "database_access.hpp"
+
+#include <supd/db/migrator.hpp>
+
+namespace supd::app {
+namespace {
+
+std::unique_ptr<db::EmbeddedPostgres> start_embedded(const Config& config) {
+    db::EmbeddedPostgresOptions options;
+    options.data_dir = config.server.data_dir;
+    options.run_as = config.database.run_as;
+    auto server = std::make_unique<db::EmbeddedPostgres>(std::move(options));
+    server->start();
+    return server;
+}
+
+}  // namespace
+
+DatabaseAccess DatabaseAccess::for_daemon(const Config& config) {
+    DatabaseAccess access;
+    if (config.embedded_database()) {
+        access.embedded_ = start_embedded(config);
+        access.url_ = access.embedded_->conninfo();
+    } else {
+        access.url_ = config.database.url.reveal();
+    }
+    return access;
+}
+
+DatabaseAccess DatabaseAccess::for_command(const Config& config) {
+    if (config.embedded_database()) {
+        if (auto running = db::EmbeddedPostgres::find_running(config.server.data_dir)) {
+            DatabaseAccess access;
+            access.url_ = std::move(*running);
+            return access;
+        }
+    }
+    return for_daemon(config);
+}
+
+void DatabaseAccess::make_usable() const {
+    db::Migrator migrator(url_, db::embedded_migrations());
+    if (embedded_) {
+        migrator.up();
+    } else {
+        migrator.check_compatible();
+    }
+}
+
+}  // namespace supd::app

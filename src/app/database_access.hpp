@@ -1,0 +1,33 @@
+// Which PostgreSQL a command works on: the configured one, the embedded one of the running daemon, or the
+// embedded one started for the length of the command.
+#pragma once
+
+#include "config.hpp"
+
+#include <supd/db/embedded_postgres.hpp>
+
+#include <memory>
+#include <string>
+
+namespace supd::app {
+
+class DatabaseAccess {
+public:
+    /// For the daemon: the embedded server is its own. Throws db::PostgresError.
+    static DatabaseAccess for_daemon(const Config& config);
+    /// For a command beside it. Throws db::PostgresError.
+    static DatabaseAccess for_command(const Config& config);
+
+    /// libpq connection string or URI.
+    const std::string& url() const noexcept { return url_; }
+    /// Null with a configured database, and beside a running daemon.
+    db::EmbeddedPostgres* embedded() const noexcept { return embedded_.get(); }
+    /// Applies pending migrations when this process owns the server, else checks that none is pending.
+    void make_usable() const;
+
+private:
+    std::string url_;
+    std::unique_ptr<db::EmbeddedPostgres> embedded_;
+};
+
+}  // namespace supd::app

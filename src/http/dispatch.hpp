@@ -1,0 +1,28 @@
+// From a request's head to its answer: route, policy, limits, handler, and what is thrown on the way.
+#pragma once
+
+#include "answer.hpp"
+#include "head.hpp"
+#include "server_state.hpp"
+
+#include <optional>
+#include <string_view>
+
+namespace supd::http {
+
+/// What is known before a byte of the body is read.
+struct Plan {
+    const Route* route = nullptr;
+    std::optional<Reply> refusal;  ///< or the answer to OPTIONS: no handler runs
+    Verdict verdict;
+    std::string_view operation = "unmatched";
+};
+
+/// Fills in the request from its head: path, query, headers, id.
+Request make_request(Head& head, const ServerState& server, const net::Stream& stream);
+/// Takes rate limits and checks policy; never throws.
+Plan plan_request(const ServerState& server, const Head& head, Request& request);
+/// Runs the handler; never throws.
+asio::awaitable<Reply> run_route(const ServerState& server, const Route& route, Request request);
+
+}  // namespace supd::http

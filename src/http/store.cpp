@@ -1,0 +1,77 @@
+#include <supd/http/idempotency.hpp>
+
+namespace supd::http {
+namespace {
+
+constexpr db::Statement kClaim = {"idempotency_claim",
+                                  R"(insert into idempotency_keys as k (user_id, key, route, body_hash)
+       values ($1, $2, $3, sha256($4::bytea))
+       on conflict (user_id, key) do update
+          set route = excluded.route, body_hash = excluded.body_hash, created_at = now(),
+              status = null, content_type = null, body = null
+        where k.created_at < now() - $5::interval
+           or (k.status is null and k.created_at < now() - $6::interval)
+       returning 1)"};
+
+constexpr db::Statement kFind = {
+    "idempotency_find",
+    R"(select route = $3 and body_hash = sha256($4::bytea), status, content_type, body
+         from idempotency_keys where user_id = $1 and key = $2)"};
+
+constexpr db::Statement kFinish = {"idempotency_finish",
+                                   R"(update idempotency_keys set status = $3, content_type = $4, body = $5
+        where user_id = $1 and key = $2 and status is null)"};
+
+constexpr db::Statement kAbandon = {
+    "idempotency_abandon", "delete from idempotency_keys where user_id = $1 and key = $2 and status is null"};
+
+std::string seconds_text(std::chrono::seconds seconds) {
+    return std::to_string(seconds.count()) + " s";
+}
+
+IdempotencyOutcome claim_in(db::Transaction& tx, const IdempotencyClaim& claim) {
+    IdempotencyOutcome out;
+    const db::Bytes body{claim.body};
+    const auto claimed = tx.exec(kClaim, claim.user, claim.key, claim.route, body,
+                                 seconds_text(kIdempotencyKept), seconds_text(kIdempotencyInFlight));
+    if (!claimed.empty()) return out;
+    const auto found = tx.exec(kFind, claim.user, claim.key, claim.route, body);
+    using State = IdempotencyOutcome::State;
+    if (found.empty()) {  // abandoned in between
+        out.state = State::in_flight;
+        return out;
+    }
+    const auto row = found.front();
+    if (!row.flag(0)) {
+        out.state = State::mismatch;
+    } else if (row.is_null(1)) {
+        out.state = State::in_flight;
+    } else {
+        out.state = State::replay;
+        out.answer.status = static_cast<int>(row.integer(1));
+        out.answer.content_type = row.text(2);
+        out.answer.body = row.text(3);
+    }
+    return out;
+}
+
+}  // namespace
+
+asio::awaitable<IdempotencyOutcome> PostgresIdempotencyStore::begin(IdempotencyClaim claim) {
+    auto work = [&claim](db::Transaction& tx) { return claim_in(tx, claim); };
+    co_return co_await database_.transact(std::ref(work));
+}
+
+asio::awaitable<void> PostgresIdempotencyStore::finish(base::UserId user, std::string key, Reply answer) {
+    auto work = [&](db::Transaction& tx) {
+        tx.exec(kFinish, user, key, answer.status, answer.content_type, answer.body);
+    };
+    co_await database_.transact(std::ref(work));
+}
+
+asio::awaitable<void> PostgresIdempotencyStore::abandon(base::UserId user, std::string key) {
+    auto work = [&](db::Transaction& tx) { tx.exec(kAbandon, user, key); };
+    co_await database_.transact(std::ref(work));
+}
+
+}  // namespace supd::http
