@@ -20,6 +20,11 @@ if(SUPD_SANITIZE)
   add_link_options(-fsanitize=${SUPD_SANITIZE})
 endif()
 
+if(SUPD_FUZZ)
+  # Coverage for libFuzzer in every library; the engine itself is linked into the targets of tests/fuzz only.
+  add_compile_options(-fsanitize=fuzzer-no-link)
+endif()
+
 find_program(CCACHE ccache)
 if(CCACHE)
   # A precompiled header carries timestamps and absolute paths unless told otherwise; with these a
