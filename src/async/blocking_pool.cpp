@@ -18,7 +18,8 @@ BlockingPool::~BlockingPool() {
         stopping_ = true;
     }
     wake_.notify_all();
-    for (auto& thread : threads_) thread.join();
+    for (auto& thread : threads_)
+        thread.join();
 }
 
 void BlockingPool::submit(Job job) {

@@ -20,7 +20,9 @@ IoThreads::IoThreads(std::size_t count) {
     }
 }
 
-IoThreads::~IoThreads() { stop(); }
+IoThreads::~IoThreads() {
+    stop();
+}
 
 void IoThreads::start() {
     for (std::size_t i = 0; i < threads_.size(); ++i) {
@@ -34,16 +36,20 @@ void IoThreads::start() {
 }
 
 void IoThreads::join() {
-    for (auto& one : threads_) one->work->reset();
+    for (auto& one : threads_)
+        one->work->reset();
     for (auto& one : threads_)
         if (one->thread.joinable()) one->thread.join();
 }
 
 void IoThreads::stop() {
-    for (auto& one : threads_) one->context->stop();
+    for (auto& one : threads_)
+        one->context->stop();
     join();
 }
 
-std::size_t IoThreads::current() noexcept { return t_index; }
+std::size_t IoThreads::current() noexcept {
+    return t_index;
+}
 
 }  // namespace supd::async

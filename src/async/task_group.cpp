@@ -6,7 +6,6 @@
 #include <boost/asio/error.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/system/system_error.hpp>
-
 #include <spdlog/spdlog.h>
 
 #include <condition_variable>
@@ -38,7 +37,8 @@ void report(const std::string& group, const std::exception_ptr& error) {
     try {
         std::rethrow_exception(error);
     } catch (const boost::system::system_error& e) {
-        if (e.code() != asio::error::operation_aborted) spdlog::error("task of {} failed: {}", group, e.what());
+        if (e.code() != asio::error::operation_aborted)
+            spdlog::error("task of {} failed: {}", group, e.what());
     } catch (const std::exception& e) {
         spdlog::error("task of {} failed: {}", group, e.what());
     }
@@ -46,9 +46,13 @@ void report(const std::string& group, const std::exception_ptr& error) {
 
 }  // namespace
 
-TaskGroup::TaskGroup(std::string name) : state_(std::make_shared<State>()) { state_->name = std::move(name); }
+TaskGroup::TaskGroup(std::string name) : state_(std::make_shared<State>()) {
+    state_->name = std::move(name);
+}
 
-TaskGroup::~TaskGroup() { wait(); }
+TaskGroup::~TaskGroup() {
+    wait();
+}
 
 bool TaskGroup::spawn(asio::any_io_executor executor, asio::awaitable<void> task) {
     auto entry = std::make_shared<State::Task>(executor);
@@ -69,7 +73,8 @@ bool TaskGroup::spawn(asio::any_io_executor executor, asio::awaitable<void> task
                 state->idle.notify_all();
             }
         }
-        for (auto& callback : callbacks) callback();
+        for (auto& callback : callbacks)
+            callback();
     };
     asio::co_spawn(executor, std::move(task),
                    asio::bind_cancellation_slot(entry->signal.slot(), std::move(ended)));

@@ -1,8 +1,7 @@
+#include <supd/base/clock.hpp>
 #include <supd/base/ids.hpp>
 
 #include <sys/random.h>
-
-#include <supd/base/clock.hpp>
 
 #include <cstdlib>
 
@@ -18,7 +17,9 @@ int hex_value(char c) noexcept {
     return -1;
 }
 
-bool is_dash_position(std::size_t i) noexcept { return i == 8 || i == 13 || i == 18 || i == 23; }
+bool is_dash_position(std::size_t i) noexcept {
+    return i == 8 || i == 13 || i == 18 || i == 23;
+}
 
 // Refilled in bulk: one getrandom call serves many ids.
 void random_bytes(std::uint8_t* out, std::size_t size) {

@@ -1,8 +1,7 @@
 #include <supd/base/json.hpp>
+#include <supd/base/json_text.hpp>
 
 #include <nlohmann/json.hpp>
-
-#include <supd/base/json_text.hpp>
 
 #include <algorithm>
 #include <set>
@@ -23,7 +22,9 @@ public:
     bool boolean(bool v) { return count() && dom_.boolean(v); }
     bool number_integer(Json::number_integer_t v) { return count() && dom_.number_integer(v); }
     bool number_unsigned(Json::number_unsigned_t v) { return count() && dom_.number_unsigned(v); }
-    bool number_float(Json::number_float_t v, const std::string& s) { return count() && dom_.number_float(v, s); }
+    bool number_float(Json::number_float_t v, const std::string& s) {
+        return count() && dom_.number_float(v, s);
+    }
     bool string(std::string& v) { return count() && clean(v) && dom_.string(v); }
     bool binary(Json::binary_t& v) { return dom_.binary(v); }
     bool start_object(std::size_t n) {
@@ -72,13 +73,14 @@ private:
 
 Json parse_json(std::string_view text) {
     if (!is_utf8(text)) throw bad_request("malformed_json", "The body is not valid UTF-8.");
-    if (text.starts_with("\xEF\xBB\xBF")) throw bad_request("malformed_json", "A byte order mark is not allowed.");
+    if (text.starts_with("\xEF\xBB\xBF"))
+        throw bad_request("malformed_json", "A byte order mark is not allowed.");
     Json out;
     CappedBuilder builder(out);
     const bool ok = Json::sax_parse(text, &builder);
     if (!ok || builder.failed())
-        throw bad_request("malformed_json",
-                          std::string("The body is not acceptable JSON: ") + (builder.fault() ? builder.fault() : "syntax") + ".");
+        throw bad_request("malformed_json", std::string("The body is not acceptable JSON: ") +
+                                                (builder.fault() ? builder.fault() : "syntax") + ".");
     return out;
 }
 
@@ -102,7 +104,9 @@ bool ObjectReader::failed(std::string_view field) const {
     return std::ranges::any_of(errors_, [&](const FieldError& e) { return e.field == path_of(field); });
 }
 
-bool ObjectReader::has(std::string_view name) const { return object_.contains(name); }
+bool ObjectReader::has(std::string_view name) const {
+    return object_.contains(name);
+}
 
 const Json* ObjectReader::raw(std::string_view name) {
     known_.emplace_back(name);
@@ -135,17 +139,20 @@ std::string ObjectReader::text(std::string_view name, TextRule rule) {
     return std::move(value).value_or(std::string{});
 }
 
-std::optional<std::int64_t> ObjectReader::maybe_integer(std::string_view name, std::int64_t min, std::int64_t max) {
+std::optional<std::int64_t> ObjectReader::maybe_integer(std::string_view name, std::int64_t min,
+                                                        std::int64_t max) {
     const Json* value = raw(name);
     if (!value) return std::nullopt;
     if (!value->is_number_integer()) {
         fail(name, "wrong_type", "An integer is expected.");
         return std::nullopt;
     }
-    const bool huge = value->is_number_unsigned() &&
-                      value->get<std::uint64_t>() > static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max());
+    const bool huge =
+        value->is_number_unsigned() &&
+        value->get<std::uint64_t>() > static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max());
     if (huge || value->get<std::int64_t>() < min || value->get<std::int64_t>() > max) {
-        fail(name, "out_of_range", "A number from " + std::to_string(min) + " to " + std::to_string(max) + " is expected.");
+        fail(name, "out_of_range",
+             "A number from " + std::to_string(min) + " to " + std::to_string(max) + " is expected.");
         return std::nullopt;
     }
     return value->get<std::int64_t>();
@@ -208,7 +215,9 @@ void ObjectReader::finish() {
         if (std::ranges::find(known_, key) == known_.end())
             errors_.push_back({path_of(key.substr(0, 64)), "unknown_field", "This field is not known here."});
     if (errors_.empty()) return;
-    if (only_unknown) throw Error(400, "unknown_field", "The request has a field that is not known here.", std::move(errors_));
+    if (only_unknown)
+        throw Error(400, "unknown_field", "The request has a field that is not known here.",
+                    std::move(errors_));
     throw Error(400, "invalid_request", "The request has faulty fields.", std::move(errors_));
 }
 

@@ -1,9 +1,8 @@
-#include <nlohmann/json.hpp>
-
 #include <supd/base/json.hpp>
 #include <supd/base/json_text.hpp>
 
 #include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
 
 namespace supd::base {
 namespace {
@@ -31,11 +30,13 @@ TEST(ParseJson, RefusesWhatWouldHurtLater) {
     EXPECT_EQ(code_of("{\"a\":1e400}"), "malformed_json");
     EXPECT_EQ(code_of("{} {}"), "malformed_json");
     EXPECT_EQ(code_of(""), "malformed_json");
-    EXPECT_EQ(code_of(std::string(kMaxJsonDepth + 1, '[') + std::string(kMaxJsonDepth + 1, ']')), "malformed_json");
+    EXPECT_EQ(code_of(std::string(kMaxJsonDepth + 1, '[') + std::string(kMaxJsonDepth + 1, ']')),
+              "malformed_json");
     EXPECT_EQ(code_of(std::string(kMaxJsonDepth, '[') + std::string(kMaxJsonDepth, ']')), "");
     EXPECT_EQ(code_of(std::string(100'000, '[')), "malformed_json");
     std::string many = "[0";
-    for (std::size_t i = 0; i < kMaxJsonValues; ++i) many += ",0";
+    for (std::size_t i = 0; i < kMaxJsonValues; ++i)
+        many += ",0";
     EXPECT_EQ(code_of(many + "]"), "malformed_json");
 }
 
@@ -75,7 +76,8 @@ TEST(JsonText, EscapesAndChecksUtf8) {
     append_json_string(out, "a\"b\\c\n\x01é");
     EXPECT_EQ(out, "\"a\\\"b\\\\c\\n\\u0001é\"");
     EXPECT_TRUE(is_utf8("aé😀"));
-    for (const char* bad : {"\x80", "\xc0\xaf", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xe2\x82", "\xf8\x88\x80\x80\x80"})
+    for (const char* bad :
+         {"\x80", "\xc0\xaf", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xe2\x82", "\xf8\x88\x80\x80\x80"})
         EXPECT_FALSE(is_utf8(bad));
 }
 

@@ -1,10 +1,10 @@
 // Log lines are JSON, one per event, whoever writes them; secrets do not print.
+#include <supd/base/log.hpp>
+#include <supd/base/secret.hpp>
+
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 #include <spdlog/spdlog.h>
-
-#include <supd/base/log.hpp>
-#include <supd/base/secret.hpp>
 
 #include <sstream>
 #include <type_traits>
@@ -21,7 +21,8 @@ static_assert(!std::is_constructible_v<log::Value, Secret> && !std::is_construct
 std::vector<nlohmann::json> lines_of(const std::string& text) {
     std::vector<nlohmann::json> out;
     std::istringstream in(text);
-    for (std::string line; std::getline(in, line);) out.push_back(nlohmann::json::parse(line));
+    for (std::string line; std::getline(in, line);)
+        out.push_back(nlohmann::json::parse(line));
     return out;
 }
 

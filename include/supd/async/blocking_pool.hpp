@@ -3,15 +3,15 @@
 // waiting too long in it, the caller gets Error 503 `overloaded`, never an unbounded wait.
 #pragma once
 
+#include <supd/base/clock.hpp>
+#include <supd/base/error.hpp>
+
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/async_result.hpp>
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
-
-#include <supd/base/clock.hpp>
-#include <supd/base/error.hpp>
 
 #include <atomic>
 #include <condition_variable>

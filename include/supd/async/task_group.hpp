@@ -1,6 +1,6 @@
-// Owner of coroutines: nothing in supd is spawned without one. cancel() asks every task to end, wait() returns
-// when the last one has. Make the group the last member of its owner, so that tasks end before what they use.
-// Thread-safe. What a task throws (other than being cancelled) is logged under the group's name.
+// Owner of coroutines: nothing in supd is spawned without one. cancel() asks every task to end, wait()
+// returns when the last one has. Make the group the last member of its owner, so that tasks end before what
+// they use. Thread-safe. What a task throws (other than being cancelled) is logged under the group's name.
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>

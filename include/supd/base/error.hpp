@@ -44,14 +44,16 @@ private:
 };
 
 Error bad_request(std::string code, std::string detail);
-Error unauthenticated(std::string code = "unauthenticated", std::string detail = "A valid access token is required.");
+Error unauthenticated(std::string code = "unauthenticated",
+                      std::string detail = "A valid access token is required.");
 Error forbidden(std::string detail = "You may not do this.", std::string code = "forbidden");
 /// Also for what the caller may not know exists: always this same text.
 Error not_found();
 Error conflict(std::string code, std::string detail);
 Error invalid(std::string field, std::string code, std::string detail);  // 422
 /// 503 with Retry-After: the database is away, a queue is full, an outcome is unknown.
-Error unavailable(std::string code = "unavailable", std::string detail = "Try again shortly.", int retry_after_s = 1);
+Error unavailable(std::string code = "unavailable", std::string detail = "Try again shortly.",
+                  int retry_after_s = 1);
 
 /// Reason phrase of an HTTP status, the `title` of a problem.
 std::string_view status_title(int status) noexcept;

@@ -2,11 +2,11 @@
 // anything; ObjectReader turns an object into a struct, collects every fault, and refuses unknown fields.
 #pragma once
 
-#include <nlohmann/json_fwd.hpp>
-
 #include <supd/base/clock.hpp>
 #include <supd/base/error.hpp>
 #include <supd/base/ids.hpp>
+
+#include <nlohmann/json_fwd.hpp>
 
 #include <cstdint>
 #include <limits>
@@ -32,9 +32,9 @@ struct TextRule {
 };
 
 /// Use: one reader per object; read each field; call finish(), which throws Error 400 `invalid_request` with
-/// all faults (codes: required, wrong_type, too_short, too_long, out_of_range, bad_format, unknown_field). When
-/// nothing but unknown fields is wrong, the error's code is `unknown_field`.
-/// Not copyable; keeps a reference to the JSON value; one thread.
+/// all faults (codes: required, wrong_type, too_short, too_long, out_of_range, bad_format, unknown_field).
+/// When nothing but unknown fields is wrong, the error's code is `unknown_field`. Not copyable; keeps a
+/// reference to the JSON value; one thread.
 class ObjectReader {
 public:
     explicit ObjectReader(const Json& object, std::string path = "");
