@@ -1,3 +1,4 @@
+-- compat: 1
 -- The first answer to each Idempotency-Key, kept 24 h. status is null while the request is running.
 create table idempotency_keys (
     user_id      uuid        not null,

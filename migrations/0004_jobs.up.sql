@@ -1,3 +1,4 @@
+-- compat: 1
 -- Consequences of what users do (pushes, mails, clean-up): rows written in the transaction that causes them, so
 -- that they exist exactly when the cause does. A finished job is deleted; only what still has to happen, or failed
 -- for good, stays.

@@ -2,6 +2,7 @@
 #include <supd/base/json_text.hpp>
 #include <supd/base/log.hpp>
 
+#include <signal.h>
 #include <spdlog/async.h>
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
@@ -160,7 +161,13 @@ void start() {
     const std::lock_guard lock(g_mutex);
     auto& all = sinks();
     if (all.thread) return;
+    // Its thread takes no signals: those of the process are for whoever waits for them.
+    sigset_t every;
+    sigset_t before;
+    sigfillset(&every);
+    pthread_sigmask(SIG_SETMASK, &every, &before);
     all.thread = std::make_shared<spdlog::details::thread_pool>(kQueueLines, 1);
+    pthread_sigmask(SIG_SETMASK, &before, nullptr);
     constexpr auto policy = spdlog::async_overflow_policy::overrun_oldest;
     use(std::make_shared<spdlog::async_logger>(kOurs, all.out, all.thread, policy),
         std::make_shared<spdlog::async_logger>(kForeign, all.out, all.thread, policy));
