@@ -1,13 +1,13 @@
 #include "queue_state.hpp"
 #include "store.hpp"
 
+#include <supd/base/log.hpp>
 #include <supd/jobs/queue.hpp>
 
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
-#include <spdlog/spdlog.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -209,7 +209,7 @@ asio::awaitable<void> Queue::State::work(std::shared_ptr<State> self) {
             pause = kStoreTrouble;
         } catch (const std::exception& error) {
             if (self->stopping) co_return;
-            if (troubles++ == 0) spdlog::warn("jobs wait: the table cannot be read ({})", code_of(error));
+            if (troubles++ == 0) base::log::warn("job_table_unreadable", {{"code", code_of(error)}});
             pause = std::max(kStoreTrouble,
                              backoff(troubles, kStoreTrouble, self->options.idle_poll, self->random()));
         }
@@ -243,7 +243,8 @@ asio::awaitable<void> Queue::State::close(std::shared_ptr<State> self, milliseco
     try {
         co_await self->db.transact(std::move(give_back));
     } catch (const std::exception& error) {
-        spdlog::warn("{} leases not given back, they expire: {}", self->held.size(), code_of(error));
+        base::log::warn("job_leases_left_to_expire",
+                        {{"count", self->held.size()}, {"code", code_of(error)}});
     }
     for (const auto& [fence, job] : self->held)
         if (self->observer) self->observer->job_ended(job.kind, Outcome::released, std::chrono::seconds(0));

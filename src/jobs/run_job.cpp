@@ -1,9 +1,10 @@
 #include "queue_state.hpp"
 #include "store.hpp"
 
+#include <supd/base/log.hpp>
+
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/use_awaitable.hpp>
-#include <spdlog/spdlog.h>
 
 #include <algorithm>
 #include <cctype>
@@ -49,9 +50,11 @@ asio::awaitable<void> Queue::State::run_job(std::shared_ptr<State> self, Job job
             outcome = co_await self->run_async(job, &self->async_handlers.at(job.kind));
     } catch (const base::Error& error) {
         // The outcome could not be written. The lease runs out and somebody takes the job over.
-        spdlog::warn("job {} of {} left to its lease: {}", job.id, job.kind, error.code());
+        base::log::warn("job_left_to_its_lease",
+                        {{"job_id", job.id}, {"kind", job.kind}, {"code", error.code()}});
     } catch (const db::ConstraintViolation&) {
-        spdlog::info("job {} of {} left to its lease: its key waits anew", job.id, job.kind);
+        base::log::info("job_left_to_its_lease",
+                        {{"job_id", job.id}, {"kind", job.kind}, {"code", "its_key_waits_anew"}});
     }
     self->ended(job, outcome, began);
 }
@@ -112,7 +115,7 @@ asio::awaitable<void> Queue::State::keep_lease(std::shared_ptr<State> self, Job 
         try {
             if (!co_await self->db.transact(std::move(extend))) co_return;
         } catch (const base::Error& trouble) {
-            spdlog::warn("lease of job {} not renewed: {}", job.id, trouble.code());
+            base::log::warn("job_lease_not_renewed", {{"job_id", job.id}, {"code", trouble.code()}});
         }
     }
 }
@@ -125,8 +128,11 @@ asio::awaitable<Outcome> Queue::State::fail(Job job, Failure failure) {
     };
     const bool held_still = co_await db.transact(std::move(record));
     if (!held_still) co_return Outcome::fenced;
-    spdlog::warn("job {} of {}: attempt {} of {} failed: {}", job.id, job.kind, job.attempt, job.max_attempts,
-                 failure.code);
+    base::log::warn("job_failed", {{"job_id", job.id},
+                                   {"kind", job.kind},
+                                   {"attempt", job.attempt},
+                                   {"total", job.max_attempts},
+                                   {"code", failure.code}});
     if (!last) look_again();  // the loop reckons with the new due time
     co_return last ? Outcome::dead : Outcome::retried;
 }
@@ -149,7 +155,7 @@ asio::awaitable<void> Queue::State::run_schedule(std::shared_ptr<State> self, st
     }
     if (failure) {
         outcome = Outcome::retried;
-        spdlog::warn("schedule {} failed: {}", name, *failure);
+        base::log::warn("schedule_failed", {{"name", name}, {"code", *failure}});
         const double random = self->random();
         auto record = [&](db::Transaction& tx) {
             const int failures = store::schedule_failed(tx, name, *failure);
@@ -160,7 +166,7 @@ asio::awaitable<void> Queue::State::run_schedule(std::shared_ptr<State> self, st
         try {
             co_await self->db.transact(std::move(record));
         } catch (const base::Error& error) {
-            spdlog::warn("failure of schedule {} not recorded: {}", name, error.code());
+            base::log::warn("schedule_failure_not_recorded", {{"name", name}, {"code", error.code()}});
         }
     }
     self->running_schedules.erase(name);
