@@ -157,8 +157,9 @@ def test_every_operation_has_its_error_answers() -> None:
 
 def test_shared_schemas_are_equal() -> None:
     ours, theirs = OPENAPI["components"]["schemas"], ASYNCAPI["components"]["schemas"]
-    assert set(theirs) <= set(ours)
-    assert [name for name in theirs if theirs[name] != ours[name]] == []
+    both = set(ours) & set(theirs)
+    assert {"Message", "NewMessage", "Problem", "Seq"} <= both
+    assert [name for name in sorted(both) if theirs[name] != ours[name]] == []
 
 
 def test_the_examples_are_valid() -> None:
