@@ -5,7 +5,7 @@
 namespace supd::sync::routes {
 
 inline http::Route get_sync(http::Handler handler) {
-    return {"GET", "/api/v1/sync", http::Policy::user, http::Limit::api, "getSync", std::move(handler)};
+    return {"GET", "/api/v1/sync", http::Policy::user, http::Limit::api, "get_sync", std::move(handler)};
 }
 
 }  // namespace supd::sync::routes
