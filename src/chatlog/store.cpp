@@ -54,7 +54,8 @@ constexpr db::Statement kMissed{
     "          order by g.seq desc limit 1), 0)), "
     "coalesce(c.to_seq, h.last_seq) "
     "from chat_members c join chat_heads h on h.chat_id = c.chat_id "
-    "where c.user_id = $1 and h.xid >= $2::text::xid8 and (c.state = 0 or c.xid >= $2::text::xid8)"};
+    "where c.user_id = $1 and h.xid >= $2::text::xid8 and (c.state = 0 or c.xid >= $2::text::xid8) "
+    "order by c.chat_id"};  // pages of /sync go on by chat id
 
 constexpr db::Statement kEntryMessages{
     "log_entry_messages", "select " SUPD_MESSAGE_COLUMNS

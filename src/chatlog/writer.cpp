@@ -123,7 +123,9 @@ public:
     void submit(Pending pending) {
         if (queued_.fetch_add(1, std::memory_order_relaxed) >= kMaxQueuedRows) {
             queued_.fetch_sub(1, std::memory_order_relaxed);
-            pending.done(Receipt{Outcome::overloaded});
+            // Never from within submit: a coroutine that waits for the answer has not been suspended yet.
+            asio::post(threads_.context(pending.thread),
+                       [done = std::move(pending.done)] { done(Receipt{Outcome::overloaded}); });
             return;
         }
         if (async::IoThreads::current() == home_) {

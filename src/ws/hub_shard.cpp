@@ -361,11 +361,12 @@ asio::awaitable<void> Hub::Shard::sweep() {
     const auto pages = std::max<std::size_t>({chats.size(), users.size(), 1});
     std::optional<LogSource::Sweep> first;
     std::vector<LogSource::Head> heads;
+    bool adopted = false;
     for (std::size_t i = 0; i < pages; ++i) {
         auto some_chats = i < chats.size() ? chats[i] : std::vector<base::ChatId>{};
         auto some_users = i < users.size() ? users[i] : std::vector<base::UserId>{};
         auto part = co_await log_.sweep(swept_w_, std::move(some_chats), std::move(some_users));
-        for (const auto& join : part.joined) adopt_join(join);
+        for (const auto& join : part.joined) adopted |= adopt_join(join);
         heads.insert(heads.end(), part.heads.begin(), part.heads.end());
         if (!first) first = std::move(part);  // the earliest snapshot bounds the cursor
     }
@@ -377,25 +378,30 @@ asio::awaitable<void> Hub::Shard::sweep() {
         auto at = channels_.find(head.chat);
         if (at != channels_.end() && at->second.last_seq < head.last_seq) co_return;  // not caught up: the cursor waits
     }
+    if (adopted) co_return;  // what the new subscriptions lack is being read: the next sweep counts their chats, too
     swept_w_ = first->w;
     send_cursors(first->cursor, first->w);
 }
 
-// A membership that began in another process: its first event may never have been told here.
-void Hub::Shard::adopt_join(const LogSource::Joined& join) {
+// A membership that began in another process: its first event may never have been told here. True when there was one.
+bool Hub::Shard::adopt_join(const LogSource::Joined& join) {
     auto at = users_.find(join.user);
-    if (at == users_.end()) return;
-    for (auto* session : at->second) {
+    if (at == users_.end()) return false;
+    const auto sessions = at->second;  // closing one changes the list
+    bool adopted = false;
+    for (auto* session : sessions) {
         if (!session->hub.live || subscribed(*session, join.chat)) continue;
+        adopted = true;
         auto known = channels_.find(join.chat);
         if (known != channels_.end() && known->second.last_seq >= join.from_seq) {
             // The channel is past the join: this session alone lacks the beginning.
             session->close(CloseCode::too_slow, "resume");
-            return;
+            continue;
         }
         subscribe(*session, join.chat, join.from_seq - 1);
         read_gap(join.chat);
     }
+    return adopted;
 }
 
 void Hub::Shard::send_cursors(const std::string& cursor, std::uint64_t w) {

@@ -63,7 +63,7 @@ private:
     bool give_missed(Session& session, const ChatEvent& event);
     template <class Picks>
     void close_those(Picks picks, CloseCode code, const std::string& reason);
-    void adopt_join(const LogSource::Joined& join);
+    bool adopt_join(const LogSource::Joined& join);
     asio::awaitable<void> sweep_loop();
     asio::awaitable<void> sweep();
     void send_cursors(const std::string& cursor, std::uint64_t w);

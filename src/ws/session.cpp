@@ -349,7 +349,7 @@ void Session::send_error(std::string_view ref, const base::Error& error) {
 }
 
 void Session::schedule_flush() {
-    if (flush_scheduled_ || writing_) return;
+    if (flush_scheduled_ || (writing_ && !overflowing())) return;
     flush_scheduled_ = true;
     auto& shard = endpoint_.here();
     shard.dirty.push_back(shared_from_this());
@@ -370,8 +370,24 @@ void Session::schedule_flush() {
     });
 }
 
+bool Session::overflowing() const {
+    const auto& options = endpoint_.options_;
+    return state_ == State::open && (queue_.size() - head_ > options.queue_frames || queue_bytes_ > options.queue_bytes);
+}
+
+// Too slow: what waits is lost to this socket, but the cursor resumes it all. One frame may be half written.
+void Session::give_up_queue() {
+    queue_.resize(head_ + (head_offset_ > 0 ? 1 : 0));
+    queue_bytes_ = 0;
+    close(CloseCode::too_slow, "too slow, resume");
+}
+
 void Session::flush() {
-    if (state_ == State::closed || writing_) return;
+    if (state_ == State::closed) return;
+    if (writing_) {  // the socket takes nothing: only the cap is to be kept
+        if (overflowing()) give_up_queue();
+        return;
+    }
     while (head_ < queue_.size()) {
         iovec parts[kMaxGather];
         int count = 0;
@@ -419,12 +435,7 @@ void Session::flush() {
         if (state_ == State::closing) stream_->shutdown_write();
         return;
     }
-    if (state_ == State::open && (waiting > options.queue_frames || queue_bytes_ > options.queue_bytes)) {
-        // Too slow: what waits is lost to this socket, but the cursor resumes it all. One frame may be half written.
-        queue_.resize(head_ + (head_offset_ > 0 ? 1 : 0));
-        queue_bytes_ = 0;
-        close(CloseCode::too_slow, "too slow, resume");
-    }
+    if (overflowing()) give_up_queue();
     if (queue_.size() == head_) return;
     writing_ = shared_from_this();
     stream_->when_writable([this](bool ok) { on_writable(ok); });

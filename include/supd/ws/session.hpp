@@ -81,6 +81,8 @@ private:
 
     void schedule_flush();
     void flush();
+    bool overflowing() const;
+    void give_up_queue();
     void on_writable(bool ok);
     void finish();
     bool due(base::Monotonic::time_point now) const;
