@@ -171,8 +171,10 @@ asio::awaitable<Reply> run_handler(const Route& route, Request request) {
 
 asio::awaitable<Reply> run_once(IdempotencyStore& store, const Route& route, Request request,
                                 std::string key) {
-    if (key.empty() || key.size() > kMaxIdempotencyKey)
-        throw base::bad_request("invalid_idempotency_key", "Idempotency-Key is 1 to 255 characters.");
+    const auto visible = [](char c) { return c >= '!' && c <= '~'; };
+    if (key.empty() || key.size() > kMaxIdempotencyKey || !std::all_of(key.begin(), key.end(), visible))
+        throw base::bad_request("invalid_idempotency_key",
+                                "Idempotency-Key is 1 to 255 visible ASCII characters.");
     const auto user = request.caller().user;
     IdempotencyClaim claim;
     claim.user = user;

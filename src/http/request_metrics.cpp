@@ -7,8 +7,9 @@
 namespace supd::http {
 namespace {
 
-constexpr std::array<std::string_view, 7> kMethods = {"GET",   "HEAD",   "POST",   "PUT",
-                                                      "PATCH", "DELETE", "OPTIONS"};
+// Those of RFC 9110 and PATCH: known, if not allowed anywhere (405); what is not here is 501.
+constexpr std::array<std::string_view, 9> kMethods = {"GET",    "HEAD",    "POST",  "PUT",    "PATCH",
+                                                      "DELETE", "OPTIONS", "TRACE", "CONNECT"};
 
 struct Found {
     metrics::Counter* requests = nullptr;
