@@ -12,6 +12,8 @@ namespace {
 namespace beast = boost::beast;
 using Error = beast::error_code;
 
+constexpr std::size_t kMaxLastChunk = kMaxChunkLine + kMaxTrailerBytes;
+
 Fault too_large() {
     return {413, "too_large", "The body is larger than this route takes."};
 }
@@ -25,6 +27,7 @@ struct BodyReader::Impl {
     beast::http::request_parser<beast::http::string_body> parser;
     std::uint64_t limit = 0;
     std::uint64_t chunks = 0;
+    const char* put_from = nullptr;
     bool chunked = false;
     bool refused_at_once = false;
     // Beast keeps a reference to the callback.
@@ -41,7 +44,9 @@ BodyReader::BodyReader(std::string_view head_bytes, const Head& head, std::uint6
     parser.eager(false);  // one element per put, so that the size of each is seen
     if (head.chunked) {
         impl_->on_chunk = [this](std::uint64_t, beast::string_view extensions, Error& error) {
-            if (extensions.size() > kMaxChunkLine) error = beast::http::error::bad_chunk_extension;
+            const auto line = extensions.data() + extensions.size() + 2 - impl_->put_from;
+            if (static_cast<std::size_t>(line) > kMaxChunkLine)
+                error = beast::http::error::bad_chunk_extension;
             // Tiny chunks cost the server more than the client: their number is bounded with the body.
             if (++impl_->chunks > impl_->limit / 16 + 1024) error = beast::http::error::bad_chunk;
         };
@@ -67,6 +72,7 @@ BodyReader::State BodyReader::feed(std::string_view bytes, std::size_t& used) {
     while (!parser.is_done() && used < bytes.size()) {
         Error error;
         const auto rest = bytes.substr(used);
+        impl_->put_from = rest.data();
         const auto taken = parser.put(boost::asio::buffer(rest.data(), rest.size()), error);
         used += taken;
         if (error && error != beast::http::error::need_more) {
@@ -78,13 +84,13 @@ BodyReader::State BodyReader::feed(std::string_view bytes, std::size_t& used) {
             // here.
             const auto waiting = bytes.substr(used);
             const bool line_ends = waiting.substr(0, kMaxChunkLine).find('\n', 2) != std::string_view::npos;
-            if (impl_->chunked && waiting.size() > (line_ends ? kMaxTrailerBytes : kMaxChunkLine)) {
+            if (impl_->chunked && waiting.size() > (line_ends ? kMaxLastChunk : kMaxChunkLine)) {
                 fault_ = bad();
                 return State::refused;
             }
             break;
         }
-        if (impl_->chunked && parser.is_done() && taken > kMaxChunkLine + kMaxTrailerBytes) {
+        if (impl_->chunked && parser.is_done() && taken > kMaxLastChunk) {
             fault_ = bad();
             return State::refused;
         }

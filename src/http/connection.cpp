@@ -20,6 +20,24 @@ constexpr std::size_t kMaxDiscarded = 8 * 1024 * 1024;  // of what comes after o
 constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
 constexpr Fault kTimeout{408, "request_timeout", "The request did not arrive in time."};
 
+// The path of an upgrade, asked for in another way.
+Plan plan_without_upgrade(const Head& head, std::string_view request_id) {
+    Plan out;
+    out.operation = "websocket";
+    if (head.method == "OPTIONS")
+        out.refusal = options_reply(head, {"GET"}, false);
+    else if (head.method != "GET")
+        out.refusal =
+            problem_reply(base::Error(405, "method_not_allowed", "This path does not have that method.")
+                              .with_header("Allow", "GET, OPTIONS"),
+                          request_id);
+    else
+        out.refusal = problem_reply(base::Error(426, "upgrade_required", "This path speaks WebSocket.")
+                                        .with_header("Upgrade", "websocket"),
+                                    request_id);
+    return out;
+}
+
 iovec part(std::string_view bytes) {
     return {const_cast<char*>(bytes.data()), bytes.size()};
 }
@@ -149,24 +167,23 @@ asio::awaitable<Connection::Next> Connection::exchange(std::size_t head_size) {
         origin = *given;
     context.origin = origin;
 
-    auto plan = plan_request(server_, head, request);
-    now.operation = plan.operation;
-    std::uint64_t body_limit = plan.route ? plan.route->body_limit : 0;
-    if (const auto upgrade = server_.upgrades.find(request.path);
-        upgrade != server_.upgrades.end() && !plan.route && plan.refusal && plan.refusal->status == 404) {
+    Plan plan;
+    const auto upgrade = server_.upgrades.find(request.path);
+    if (upgrade == server_.upgrades.end()) {
+        plan = plan_request(server_, head, request);
+    } else if (head.method == "GET" && head.upgrade_websocket && !head.has_body()) {
         now.operation = "websocket";
-        if (head.method == "GET" && head.upgrade_websocket && !head.has_body()) {
-            record(now, 101);
-            request.headers = std::move(head.headers);
-            std::string leftover(waiting());
-            stream_->set_deadline(Clock::time_point::max(), OnDeadline::close);
-            upgrade->second(std::move(request), std::move(stream_), std::move(leftover));
-            co_return Next::over;
-        }
-        plan.refusal = problem_reply(base::Error(426, "upgrade_required", "This path speaks WebSocket.")
-                                         .with_header("Upgrade", "websocket"),
-                                     now.request_id);
+        record(now, 101);
+        request.headers = std::move(head.headers);
+        std::string leftover(waiting());
+        stream_->set_deadline(Clock::time_point::max(), OnDeadline::close);
+        upgrade->second(std::move(request), std::move(stream_), std::move(leftover));
+        co_return Next::over;
+    } else {
+        plan = plan_without_upgrade(head, now.request_id);
     }
+    now.operation = plan.operation;
+    const std::uint64_t body_limit = plan.route ? plan.route->body_limit : 0;
     request.headers = std::move(head.headers);
 
     bool unread = false;

@@ -12,6 +12,8 @@
 namespace supd::http {
 namespace {
 
+constexpr std::string_view kApi = "/api/";  // elsewhere people and probes ask, with all kinds of Accept
+
 bool is_sane_id(std::string_view id) {
     return !id.empty() && id.size() <= kMaxRequestId && std::all_of(id.begin(), id.end(), [](char c) {
         return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' ||
@@ -78,13 +80,11 @@ public:
         : server_(server), head_(head), request_(request), plan_(plan) {}
 
     void run() {
-        auto target = parse_target(head_.target);
-        if (!target) throw base::bad_request("malformed_request", "The path or the query is malformed.");
-        request_.path = std::move(target->path);
-        request_.query = std::move(target->query);
+        if (request_.path.empty())
+            throw base::bad_request("malformed_request", "The path or the query is malformed.");
         if (known_method(head_.method) == "other")
             throw base::Error(501, "not_implemented", "This method is not known here.");
-        auto match = server_.router.match(head_.method, target->raw_path);
+        auto match = server_.router.match(head_.method, raw_path_of(head_.target));
         if (!match.route) return without_route(std::move(match));
         plan_.route = match.route;
         plan_.operation = match.route->operation;
@@ -139,7 +139,7 @@ private:
     }
 
     void check_content(const Route& route) const {
-        if (!route.produces.empty() && !accepts(head_, route.produces) &&
+        if (!route.produces.empty() && head_.target.starts_with(kApi) && !accepts(head_, route.produces) &&
             !accepts(head_, "application/problem+json"))
             throw base::Error(406, "not_acceptable",
                               "The answer would be " + std::string(route.produces) + ".");
@@ -211,11 +211,15 @@ asio::awaitable<Reply> run_once(IdempotencyStore& store, const Route& route, Req
 
 }  // namespace
 
-Request make_request(Head& head, const ServerState& server, const net::Stream& stream) {
+Request make_request(const Head& head, const ServerState& server, const net::Stream& stream) {
     Request out;
     const auto client = client_of(head, stream.peer(), stream.secure(), server.options.trusted_proxies);
     out.request_id = request_id_of(head);
     out.method = head.method;
+    if (auto target = parse_target(head.target)) {
+        out.path = std::move(target->path);
+        out.query = std::move(target->query);
+    }
     out.remote = client.address;
     out.secure = client.secure;
     out.deadline = base::Monotonic::now() + kRequestDeadline;

@@ -18,8 +18,9 @@ struct Plan {
     std::string_view operation = "unmatched";
 };
 
-/// Fills in the request from its head: path, query, headers, id.
-Request make_request(Head& head, const ServerState& server, const net::Stream& stream);
+/// The request but for headers and body: method, path, query, id, client.
+/// A malformed target leaves the path empty.
+Request make_request(const Head& head, const ServerState& server, const net::Stream& stream);
 /// Takes rate limits and checks policy; never throws.
 Plan plan_request(const ServerState& server, const Head& head, Request& request);
 /// Runs the handler; never throws.

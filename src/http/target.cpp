@@ -41,8 +41,7 @@ std::optional<std::string> percent_decoded(std::string_view text, bool plus_is_s
 std::optional<Target> parse_target(std::string_view target) {
     Target out;
     const auto mark = target.find('?');
-    out.raw_path = target.substr(0, mark);
-    auto path = percent_decoded(out.raw_path, false);
+    auto path = percent_decoded(raw_path_of(target), false);
     if (!path) return std::nullopt;
     out.path = std::move(*path);
     if (mark == std::string_view::npos) return out;

@@ -12,8 +12,11 @@ namespace supd::http {
 /// nullopt: a malformed escape, a control character, or text that is not UTF-8.
 std::optional<std::string> percent_decoded(std::string_view text, bool plus_is_space);
 
+inline std::string_view raw_path_of(std::string_view target) {
+    return target.substr(0, target.find('?'));
+}
+
 struct Target {
-    std::string_view raw_path;  ///< view into what was given
     std::string path;
     std::vector<std::pair<std::string, std::string>> query;
 };
