@@ -23,18 +23,49 @@ bool out_of_resources(const error_code& error) {
            error == asio::error::no_buffer_space || error == asio::error::no_memory;
 }
 
+// What connections need of their listener. Apart from the acceptor, because a connection on another io thread
+// may be the last to let go, when the acceptor's io_context is gone already.
+struct Shared {
+    Shared(ListenerOptions opts, std::shared_ptr<TlsContext> context, Listener::Accepted call)
+        : options(std::move(opts)), tls(std::move(context)), accepted(std::move(call)) {}
+
+    bool admit(const AddressKey& key, bool counted) {
+        if (connections.load(std::memory_order_relaxed) >= options.max_connections) return false;
+        if (counted) {
+            const std::lock_guard lock(mutex);
+            auto& count = per_address[key];
+            if (count >= options.max_per_address) return false;
+            ++count;
+        }
+        connections.fetch_add(1, std::memory_order_relaxed);
+        return true;
+    }
+
+    void release(const AddressKey& key, bool counted) {
+        connections.fetch_sub(1, std::memory_order_relaxed);
+        if (!counted) return;
+        const std::lock_guard lock(mutex);
+        const auto at = per_address.find(key);
+        if (at != per_address.end() && --at->second == 0) per_address.erase(at);
+    }
+
+    const ListenerOptions options;
+    const std::shared_ptr<TlsContext> tls;
+    const Listener::Accepted accepted;
+    std::atomic<std::size_t> connections{0};
+    std::atomic<std::uint64_t> refused{0};
+    std::mutex mutex;
+    std::map<AddressKey, std::size_t> per_address;
+};
+
 }  // namespace
 
 struct Listener::State : std::enable_shared_from_this<State> {
-    State(async::IoThreads& threads, ListenerOptions opts, std::shared_ptr<TlsContext> context, Accepted call)
-        : io(threads),
-          options(std::move(opts)),
-          tls(std::move(context)),
-          accepted(std::move(call)),
-          acceptor(threads.context(0)),
-          pause(threads.context(0)) {}
+    State(async::IoThreads& threads, std::shared_ptr<Shared> with)
+        : io(threads), shared(std::move(with)), acceptor(threads.context(0)), pause(threads.context(0)) {}
 
     void open() {
+        const auto& options = shared->options;
         const Tcp::endpoint at(asio::ip::make_address(options.address), options.port);
         acceptor.open(at.protocol());
         acceptor.set_option(asio::socket_base::reuse_address(true));
@@ -71,43 +102,21 @@ struct Listener::State : std::enable_shared_from_this<State> {
 
     void hand_over(std::size_t index, TcpSocket socket) {
         const auto key = limit_key(peer.address());
-        const bool counted = !peer.address().is_loopback() && !any_contains(options.uncapped, peer.address());
-        if (!admit(key, counted)) {
-            refused.fetch_add(1, std::memory_order_relaxed);
+        const bool counted =
+            !peer.address().is_loopback() && !any_contains(shared->options.uncapped, peer.address());
+        if (!shared->admit(key, counted)) {
+            shared->refused.fetch_add(1, std::memory_order_relaxed);
             return;
         }
-        auto on_gone = [self = shared_from_this(), key, counted] { self->release(key, counted); };
-        asio::post(io.context(index),
-                   [self = shared_from_this(), gone = std::function<void()>(std::move(on_gone)),
-                    taken = std::move(socket)]() mutable {
-                       self->accepted(make_stream(std::move(taken), self->tls.get(), std::move(gone)));
-                   });
-    }
-
-    bool admit(const AddressKey& key, bool counted) {
-        if (connections.load(std::memory_order_relaxed) >= options.max_connections) return false;
-        if (counted) {
-            const std::lock_guard lock(mutex);
-            auto& count = per_address[key];
-            if (count >= options.max_per_address) return false;
-            ++count;
-        }
-        connections.fetch_add(1, std::memory_order_relaxed);
-        return true;
-    }
-
-    void release(const AddressKey& key, bool counted) {
-        connections.fetch_sub(1, std::memory_order_relaxed);
-        if (!counted) return;
-        const std::lock_guard lock(mutex);
-        const auto at = per_address.find(key);
-        if (at != per_address.end() && --at->second == 0) per_address.erase(at);
+        auto on_gone = [with = shared, key, counted] { with->release(key, counted); };
+        asio::post(io.context(index), [with = shared, gone = std::function<void()>(std::move(on_gone)),
+                                       taken = std::move(socket)]() mutable {
+            with->accepted(make_stream(std::move(taken), with->tls.get(), std::move(gone)));
+        });
     }
 
     async::IoThreads& io;
-    const ListenerOptions options;
-    const std::shared_ptr<TlsContext> tls;
-    const Accepted accepted;
+    const std::shared_ptr<Shared> shared;
     // Only on io thread 0, after start().
     Tcp::acceptor acceptor;
     asio::steady_timer pause;
@@ -117,15 +126,12 @@ struct Listener::State : std::enable_shared_from_this<State> {
     bool stopped = false;
 
     std::uint16_t port = 0;
-    std::atomic<std::size_t> connections{0};
-    std::atomic<std::uint64_t> refused{0};
-    std::mutex mutex;
-    std::map<AddressKey, std::size_t> per_address;
 };
 
 Listener::Listener(async::IoThreads& io, ListenerOptions options, std::shared_ptr<TlsContext> tls,
                    Accepted accepted)
-    : state_(std::make_shared<State>(io, std::move(options), std::move(tls), std::move(accepted))) {
+    : state_(std::make_shared<State>(
+          io, std::make_shared<Shared>(std::move(options), std::move(tls), std::move(accepted)))) {
     state_->open();
 }
 
@@ -151,10 +157,10 @@ void Listener::stop() {
 }
 
 std::size_t Listener::connections() const noexcept {
-    return state_->connections.load(std::memory_order_relaxed);
+    return state_->shared->connections.load(std::memory_order_relaxed);
 }
 std::uint64_t Listener::refused() const noexcept {
-    return state_->refused.load(std::memory_order_relaxed);
+    return state_->shared->refused.load(std::memory_order_relaxed);
 }
 
 }  // namespace supd::net
