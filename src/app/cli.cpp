@@ -4,6 +4,7 @@
 #include "config.hpp"
 #include "serve.hpp"
 
+#include <supd/base/error.hpp>
 #include <supd/base/log.hpp>
 #include <supd/db/embedded_postgres.hpp>
 #include <supd/db/migrator.hpp>
@@ -44,6 +45,8 @@ public:
         add_serve();
         add_migrate();
         add_config();
+        add_user();
+        add_jobs();
         add_healthcheck();
         command(app_, "version", "Print the version", [] {
             std::cout << "supd " << SUPD_VERSION << "\n";
@@ -134,6 +137,54 @@ private:
         });
     }
 
+    using UserCommand = int (*)(const Config&, const UserOptions&);
+    CLI::App* add_user_command(CLI::App& user, const char* name, const char* about, UserCommand run) {
+        return configured(user, name, about,
+                          [this, run](const LoadedConfig& loaded) { return run(loaded.config, user_); });
+    }
+
+    void add_user() {
+        auto& user = *group(app_, "user", "Manage accounts, also beside the running daemon");
+        auto* create = add_user_command(user, "create", "Make an account", &create_user);
+        create->add_flag("--admin", user_.admin, "Make it an administrator");
+        auto* list = add_user_command(user, "list", "List the accounts", &list_users);
+        list->add_flag("--json", user_.json, "As JSON");
+        auto* disable = add_user_command(user, "disable", "Sign out and lock an account", &disable_user);
+        auto* enable = add_user_command(user, "enable", "Unlock an account", &enable_user);
+        auto* reset =
+            add_user_command(user, "reset-password", "Set a new password and sign out", &reset_password);
+        auto* admin = add_user_command(user, "make-admin", "Make an account an administrator", &make_admin);
+        for (auto* sub : {create, disable, enable, reset, admin}) {
+            sub->add_option("name", user_.name, "Username")->required();
+        }
+        for (auto* sub : {create, reset}) {
+            sub->add_flag("--password-stdin", user_.password_stdin,
+                          "Read the password from the first line of stdin; else one is made and printed");
+        }
+    }
+
+    void add_jobs() {
+        auto& jobs = *group(app_, "jobs", "Look after the background jobs");
+        auto* list = configured(jobs, "list", "List jobs", [this](const LoadedConfig& loaded) {
+            return list_jobs(loaded.config, jobs_);
+        });
+        list->add_option("--state", jobs_.state, "Only those")
+            ->check(CLI::IsMember({"ready", "running", "dead"}));
+        list->add_option("--limit", jobs_.limit, "At most so many")->check(CLI::Range(1, 1000));
+        list->add_flag("--json", jobs_.json, "As JSON");
+        auto* retry = configured(jobs, "retry", "Start dead jobs again", [this](const LoadedConfig& loaded) {
+            return retry_jobs(loaded.config, jobs_);
+        });
+        auto* which = retry->add_option_group("which");
+        which->add_option("id", jobs_.id, "Number of the job");
+        which->add_flag("--all", all_jobs_, "All dead jobs");
+        which->require_option(1);
+        auto* drop =
+            configured(jobs, "drop", "Delete a waiting or dead job",
+                       [this](const LoadedConfig& loaded) { return drop_job(loaded.config, jobs_); });
+        drop->add_option("id", jobs_.id, "Number of the job")->required();
+    }
+
     void add_healthcheck() {
         auto* check = configured(app_, "healthcheck", "Exit 0 when the daemon is alive, 1 when it is not",
                                  [](const LoadedConfig& loaded) { return healthcheck(loaded.config); });
@@ -144,6 +195,9 @@ private:
     CLI::App app_{"supd, a messenger daemon"};
     ConfigFlags flags_;
     MigrateOptions migrate_;
+    UserOptions user_;
+    JobsOptions jobs_;
+    bool all_jobs_ = false;
     std::function<int()> action_;
 };
 
@@ -171,6 +225,9 @@ int run_cli(int argc, char** argv) {
         return explain(error, kExitUnavailable);
     } catch (const db::MigrationFileError& error) {
         return explain(error, kExitData);
+    } catch (const base::Error& error) {
+        return explain(std::runtime_error(error.detail()),
+                       error.status() == 503 ? kExitUnavailable : kExitSoftware);
     } catch (const std::exception& error) {
         return explain(error, kExitSoftware);
     }

@@ -38,6 +38,11 @@ DatabaseAccess DatabaseAccess::for_command(const Config& config) {
     return for_daemon(config);
 }
 
+std::unique_ptr<db::Connection> DatabaseAccess::connect(const Config& config) const {
+    return std::make_unique<db::Connection>(url_, std::chrono::seconds(config.database.statement_timeout_s),
+                                            "supd-command");
+}
+
 void DatabaseAccess::make_usable() const {
     db::Migrator migrator(url_, db::embedded_migrations());
     if (embedded_) {

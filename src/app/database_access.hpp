@@ -4,6 +4,7 @@
 
 #include "config.hpp"
 
+#include <supd/db/database.hpp>
 #include <supd/db/embedded_postgres.hpp>
 
 #include <memory>
@@ -24,6 +25,8 @@ public:
     db::EmbeddedPostgres* embedded() const noexcept { return embedded_.get(); }
     /// Applies pending migrations when this process owns the server, else checks that none is pending.
     void make_usable() const;
+    /// A connection for one command; must not outlive this object.
+    std::unique_ptr<db::Connection> connect(const Config& config) const;
 
 private:
     std::string url_;

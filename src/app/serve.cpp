@@ -19,8 +19,9 @@ int run_serve(Config config) {
     pthread_sigmask(SIG_BLOCK, &signals, nullptr);
 
     fill_generated_secrets(config);
+    auto migrations = db::embedded_migrations();  // before a server is started for them
     const auto database = DatabaseAccess::for_daemon(config);
-    db::Migrator(database.url(), db::embedded_migrations()).up();
+    db::Migrator(database.url(), std::move(migrations)).up();
 
     int received = 0;
     sigwait(&signals, &received);

@@ -37,6 +37,7 @@ constexpr milliseconds kLongestBackoff{5000};
 constexpr seconds kStable{30};           // ran so long: the next failure starts at the first back-off
 constexpr seconds kImmediateTimeout{5};  // from SIGQUIT to SIGKILL
 constexpr std::chrono::hours kLogCheck{1};
+constexpr seconds kRunningPatience{15};
 constexpr int kStartAttempts = 3;
 
 Fd take_lock(const ClusterLayout& layout) {
@@ -345,7 +346,19 @@ std::optional<std::string> EmbeddedPostgres::find_running(const fs::path& data_d
     std::ifstream record(layout.socket_record);
     std::string socket_dir;
     if (!std::getline(record, socket_dir)) return std::nullopt;
-    return conninfo_for(socket_dir, kAppRole, kDatabase);
+    auto conninfo = conninfo_for(socket_dir, kAppRole, kDatabase);
+    // The daemon may be starting right now, or bringing its server back: ask again while it lives.
+    pid_t holder = 0;
+    std::ifstream(layout.lock_file) >> holder;
+    Child daemon = adopt(holder);
+    for (const auto begun = Clock::now(); PQping(conninfo.c_str()) != PQPING_OK;) {
+        if (daemon.wait(kFirstBackoff)) return std::nullopt;
+        if (Clock::now() - begun > kRunningPatience) {
+            throw PostgresError("the supd that runs on " + layout.data_dir.string() +
+                                " has no database that answers");
+        }
+    }
+    return conninfo;
 }
 
 }  // namespace supd::db

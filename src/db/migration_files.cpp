@@ -114,6 +114,7 @@ std::vector<Migration> parse_migrations(const std::vector<MigrationFile>& files)
     for (const auto& file : files)
         read_file(file, pairs, faults);
     std::vector<Migration> result;
+    std::int64_t expected = 1;
     for (auto& [version, pair] : pairs) {
         const std::string label = std::to_string(version);
         if (pair.ups.empty()) faults.push_back("migration " + label + " has no .up.sql");
@@ -121,6 +122,10 @@ std::vector<Migration> parse_migrations(const std::vector<MigrationFile>& files)
         if (!pair.ups.empty() && !pair.downs.empty() && pair.ups.front().name != pair.downs.front().name) {
             faults.push_back("migration " + label + ": up and down have different names");
         }
+        if (version != expected) {
+            faults.push_back("migration " + std::to_string(expected) + " is missing before " + label);
+        }
+        expected = version + 1;
         result.push_back(std::move(pair.migration));
     }
     if (!faults.empty()) {

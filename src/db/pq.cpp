@@ -1,5 +1,7 @@
 #include "pq.hpp"
 
+#include <array>
+
 namespace supd::db {
 namespace {
 
@@ -11,9 +13,17 @@ std::string trimmed(std::string text) {
 
 void ignore_notice(void*, const PGresult*) {}
 
+constexpr const char* kConnectTimeout = "5";  // seconds; what the connection string says comes later and wins
+
+PGconn* connect(const std::string& conninfo) {
+    const std::array<const char*, 3> keywords{"connect_timeout", "dbname", nullptr};
+    const std::array<const char*, 3> values{kConnectTimeout, conninfo.c_str(), nullptr};
+    return PQconnectdbParams(keywords.data(), values.data(), 1);
+}
+
 }  // namespace
 
-PqSession::PqSession(const std::string& conninfo) : connection_(PQconnectdb(conninfo.c_str())) {
+PqSession::PqSession(const std::string& conninfo) : connection_(connect(conninfo)) {
     if (PQstatus(connection_.get()) != CONNECTION_OK)
         throw PqError("", trimmed(PQerrorMessage(connection_.get())));
     PQsetNoticeReceiver(connection_.get(), &ignore_notice, nullptr);

@@ -31,7 +31,7 @@ std::vector<Migration> two() {
 
 std::vector<Migration> three(const std::string& third) {
     auto migrations = two();
-    auto more = parse_migrations(
+    const auto more = parse_migrations(
         files_of({{"0001_x", "-- compat: 1\n"}, {"0002_x", "-- compat: 1\n"}, {"0003_three", third}}));
     migrations.push_back(more.back());
     return migrations;
@@ -69,6 +69,9 @@ TEST(MigrationFiles, NamesEveryFault) {
     const std::string head = "-- compat: 1\n";
     EXPECT_THAT(fault_of({{"0001_a.up.sql", head}, {"0001_a.down.sql", ""}, {"0001_b.up.sql", head}}),
                 HasSubstr("0001_b.up.sql: the number is taken by a"));
+    EXPECT_THAT(fault_of(files_of({{"0001_a", head}, {"0003_c", head}})),
+                HasSubstr("migration 2 is missing before 3"));
+    EXPECT_THAT(fault_of(files_of({{"0002_a", head}})), HasSubstr("migration 1 is missing before 2"));
     EXPECT_THAT(fault_of({{"0001_a.up.sql", head}}), HasSubstr("no .down.sql"));
     EXPECT_THAT(fault_of({{"0001_a.up.sql", head}, {"0001_b.down.sql", ""}}), HasSubstr("different names"));
     EXPECT_THAT(fault_of(files_of({{"0001_a", "select 1;"}})), HasSubstr("no line -- compat: N"));

@@ -61,7 +61,7 @@ public:
     int postmaster_pid() const;
 
     /// The connection string of the server that another process runs on this data directory, or
-    /// nothing when no daemon holds it.
+    /// nothing when no daemon holds it. Waits for a daemon that is starting; throws PostgresError after 15 s.
     static std::optional<std::string> find_running(const std::filesystem::path& data_dir);
 
 private:
