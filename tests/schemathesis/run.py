@@ -5,6 +5,7 @@ or shape. SUPD_LONG=1 runs longer; the seed is printed, SUPD_SEED replays."""
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import subprocess
 import sys
@@ -27,13 +28,36 @@ CHECKS = ("not_a_server_error", "status_code_conformance", "content_type_conform
           "response_headers_conformance")
 
 
-async def a_token(url: str) -> str:
+# Most requests name something that exists and that the caller may touch; the rest show what strangers' ids answer.
+LIKELY = 0.8
+NAMED = {
+    "path.id": {"^/api/v1/chats/": "chats", "^/api/v1/messages/": "messages", "^/api/v1/users/": "users"},
+    "path.chat_id": {"^/api/v1/messages/chat/": "chats"},
+    "path.user_id": {"/members/": "users"},
+    "body.chat_id": {"^/api/v1/messages$": "chats"},
+    "body.reply_to": {"^/api/v1/messages$": "messages"},
+    "body.user_id": {"/transfer$": "users"},
+}
+
+
+async def a_world(url: str) -> tuple[str, dict[str, list[str]]]:
+    """A token, and ids of things that its owner may use."""
     async with Rest(url) as rest:
-        ann, bob = await a_user(rest), await a_user(rest)
-        chat = (await a_chat(ann, bob))["id"]
-        for number in range(3):
-            await ann.send(chat, f"message {number}")
-        return ann.access_token
+        ann, bob, cat = await a_user(rest), await a_user(rest), await a_user(rest)
+        chats = [(await a_chat(ann, bob, cat))["id"] for _ in range(12)]
+        messages = [(await ann.send(chat, f"message {number}"))["id"] for chat in chats for number in range(4)]
+        return ann.access_token, {"chats": chats, "messages": messages, "users": [bob.id, cat.id]}
+
+
+def configuration(ids: dict[str, list[str]]) -> str:
+    lines = [f"[dictionaries.{name}]\nvalues = {json.dumps(values)}\n" for name, values in ids.items()]
+    for parameter, places in NAMED.items():
+        for path, dictionary in places.items():
+            lines.append(f"[[operations]]\ninclude-path-regex = {json.dumps(path)}\n[operations.parameters]\n"
+                         f'"{parameter}" = {{ dictionary = "{dictionary}", probability = {LIKELY} }}\n')
+    # Ids learned from answers would be used to end the session that all requests use.
+    lines.insert(0, "".join(f"[phases.{phase}.extra-data-sources]\nresponses = false\n\n" for phase in ("coverage", "fuzzing")))
+    return "\n".join(lines)
 
 
 def main() -> int:
@@ -42,14 +66,16 @@ def main() -> int:
     daemon = Daemon(database_url=cluster.new_database(), name="schemathesis")
     try:
         daemon.start()
-        token = asyncio.run(a_token(daemon.url))
+        token, ids = asyncio.run(a_world(daemon.url))
+        config = daemon.folder / "schemathesis.toml"
+        config.write_text(configuration(ids), encoding="utf-8")
         print(f"seed {seed}, {DOCUMENT.name} against {daemon.url}", flush=True)
         command = [
-            str(Path(sys.executable).parent / "schemathesis"), "run", str(DOCUMENT), "--origin", daemon.url,
+            str(Path(sys.executable).parent / "schemathesis"), "--config-file", str(config), "run", str(DOCUMENT), "--origin", daemon.url,
             "-H", f"Authorization: Bearer {token}", "--checks", ",".join(CHECKS), "--phases", "examples,coverage,fuzzing",
             "--max-examples", EXAMPLES, "--max-time", str(SECONDS), "--seed", seed, "--request-timeout", "10", "--workers", "1",
-            # These end the session that all other requests use.
-            "--exclude-path", "/api/v1/auth/logout", "--exclude-path", "/ws", "--no-color",
+            # It ends the session that all other requests use.
+            "--exclude-path", "/api/v1/auth/logout", "--no-color",
         ]
         done = subprocess.run(command, timeout=SECONDS * 3 + 120, cwd=daemon.folder,
                               env=os.environ | {"PYTHONPATH": "", "HYPOTHESIS_STORAGE_DIRECTORY": str(daemon.folder / "hypothesis")})
