@@ -50,7 +50,7 @@ async def test_commands_before_authentication_are_refused(rest: Rest) -> None:
 
 
 async def test_a_bad_token_closes_with_4401(rest: Rest) -> None:
-    for token in ("garbage", "a.b.c", ""):
+    for token in ("garbage", "a.b.c"):
         socket = Socket(rest, None, token=token, authenticate=False)
         await socket.connect()
         await socket.send_frame({"type": "authenticate", "ref": "1", "data": {"token": token, "cursor": None}})
@@ -294,7 +294,7 @@ async def test_no_token_in_the_query(rest: Rest) -> None:
     async with rest.session.ws_connect(url) as socket:
         hello = await socket.receive_json()
         assert hello["type"] == "hello"
-        await socket.send_json({"type": "ping", "ref": "1"})
+        await socket.send_json({"type": "typing", "ref": "1", "data": {"chat_id": an_id(), "state": "typing"}})
         answer = await asyncio.wait_for(socket.receive(), 5)
         assert answer.type is not aiohttp.WSMsgType.TEXT or answer.json()["type"] == "error"
 

@@ -37,6 +37,7 @@ class Pending:
     in_flight: bool = False
     maybe_stored: bool = False
     retry_at: float = 0.0
+    refusal: str = ""
 
 
 class Device:
@@ -185,7 +186,7 @@ class Device:
                 data = frame["data"]
                 self._take(frame["chat_id"], Entry(frame["seq"], data["id"], digest(data.get("text"))))
             elif kind == "ack":
-                self._acked(frame["data"])
+                self._acked(frame["ref"], frame["data"])
             elif kind == "error":
                 await self._refused(frame)
             elif kind == "caught_up":
@@ -200,8 +201,8 @@ class Device:
             elif "seq" in frame and "chat_id" in frame and kind in DURABLE_KINDS:
                 self._take(frame["chat_id"], Entry(frame["seq"], None))
 
-    def _acked(self, data: dict) -> None:
-        key, seq = data["id"], data["seq"]
+    def _acked(self, key: str, data: dict) -> None:
+        seq = data["seq"]
         pending = self.pending.pop(key, None)
         if pending is None:
             return
@@ -225,6 +226,7 @@ class Device:
         if pending is None:
             return
         key, status = frame["ref"], problem.get("status", 0)
+        pending.refusal = f"{status} {problem.get('code')}"
         if 400 <= status < 500 and status not in (408, 429) and not pending.maybe_stored:
             del self.pending[key]
             if pending.kind == "message":

@@ -149,8 +149,9 @@ class Load:
         deadline = time.monotonic() + deadline_s
         while any(device.pending for device in self.devices) and time.monotonic() < deadline:
             await asyncio.sleep(0.05)
-        left = sum(len(device.pending) for device in self.devices)
-        assert left == 0, f"{left} commands have no outcome after {deadline_s} s"
+        left = [f"{each.kind} of {device.name}, last {each.refusal or 'not answered'}"
+                for device in self.devices for each in device.pending.values()]
+        assert not left, f"{len(left)} commands have no outcome after {deadline_s} s: {left[:5]}"
         await self._look(deadline)
 
     async def _look(self, deadline: float) -> None:
