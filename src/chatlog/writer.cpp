@@ -144,7 +144,7 @@ public:
 
     std::size_t queued() const noexcept { return queued_.load(std::memory_order_relaxed); }
 
-    std::function<void(std::size_t, double)> observe;
+    std::function<void(const CommitStats&)> observe;
 
 private:
     void push(Pending pending) {
@@ -214,8 +214,13 @@ private:
         fill_params();
         auto result = co_await connection_.exec(store::kAppendMessages, params_);
         if (result.state == db::AsyncResult::State::ok && result.rows == batch_.size()) {
-            finish(result);
-            if (observe) observe(last_rows_, std::chrono::duration<double>(base::Monotonic::now() - started).count());
+            const auto now = base::Monotonic::now();
+            CommitStats stats;
+            stats.rows = batch_.size();
+            stats.commit_s = std::chrono::duration<double>(now - started).count();
+            stats.oldest_wait_s = std::chrono::duration<double>(now - batch_.front().queued).count();
+            stats.stored = finish(result);
+            if (observe) observe(stats);
             co_return;
         }
         // Lost: unknown whether it was committed, but the ids make the same batch safe to send again. Refused: a race for
@@ -264,7 +269,7 @@ private:
         for (const auto key : lock_keys_) locks_.add_int8(key);
     }
 
-    void finish(const db::AsyncResult& result) {
+    std::size_t finish(const db::AsyncResult& result) {
         std::vector<Receipt> receipts(batch_.size());
         for (std::size_t row = 0; row < result.rows; ++row) {
             auto& receipt = receipts.at(static_cast<std::size_t>(result.at(row, 0)) - 1);
@@ -281,9 +286,10 @@ private:
             if (news) events.push_back(event_of(batch_[i].draft, receipts[i]));
         }
         // Within a chat rows were numbered in batch order, but the hub takes them in any order.
+        const auto stored = events.size();
         if (!events.empty()) hub_.publish(std::move(events));
-        last_rows_ = batch_.size();
         answer(std::move(receipts));
+        return stored;
     }
 
     void answer_all(Outcome outcome) { answer(std::vector<Receipt>(batch_.size(), Receipt{outcome})); }
@@ -327,7 +333,6 @@ private:
     std::unordered_set<MessageId> seen_;
     int attempts_ = 0;
     std::size_t solo_left_ = 0;
-    std::size_t last_rows_ = 0;
     std::atomic<std::size_t> queued_{0};
 
     std::mutex mailbox_mutex_;
@@ -388,7 +393,7 @@ std::size_t Writer::queued() const noexcept {
     return sum;
 }
 
-void Writer::on_commit(std::function<void(std::size_t, double)> observe) {
+void Writer::on_commit(const std::function<void(const CommitStats&)>& observe) {
     for (auto& lane : lanes_) lane->observe = observe;
 }
 

@@ -39,9 +39,12 @@ const std::string kListSql = "with v as materialized (select * from (" + kRows +
                              ") x where (activity, chat_id) < ($2::bigint, $3::uuid) "
                              "order by activity desc, chat_id desc limit $4) " +
                              kView + "order by v.activity desc, v.chat_id desc";
+const std::string kAfterSql = "with v as materialized (" + kRows + " and y.chat_id > $2::uuid order by y.chat_id limit $3) " +
+                              kView + "order by v.chat_id";
 const std::string kOneSql = "with v as materialized (" + kRows + " and y.chat_id = $2::uuid) " + kView;
 
 const db::Statement kList{"chats_list", kListSql.c_str()};
+const db::Statement kAfter{"chats_after", kAfterSql.c_str()};
 const db::Statement kOne{"chats_one", kOneSql.c_str()};
 
 constexpr std::string_view kLastId = "ffffffff-ffff-ffff-ffff-ffffffffffff";
@@ -81,6 +84,12 @@ std::vector<Chat> list_chats(db::Transaction& tx, base::UserId user, const std::
     std::vector<Chat> out;
     for (const auto row : tx.exec(kList, user, from.activity_us, from.chat, static_cast<std::int64_t>(limit)))
         out.push_back(chat_of(row));
+    return out;
+}
+
+std::vector<Chat> chats_after(db::Transaction& tx, base::UserId user, base::ChatId after, std::size_t limit) {
+    std::vector<Chat> out;
+    for (const auto row : tx.exec(kAfter, user, after, static_cast<std::int64_t>(limit))) out.push_back(chat_of(row));
     return out;
 }
 

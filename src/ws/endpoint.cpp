@@ -163,6 +163,15 @@ void Endpoint::forget(Session& session) {
         for (const auto& call : disconnected_) call(session.caller());
     shard.sessions.erase(session.socket_id());
     shard.count.store(shard.sessions.size(), std::memory_order_relaxed);
+    if (draining_ && shard.sessions.empty()) {
+        const std::lock_guard lock(gone_mutex_);
+        gone_.notify_all();
+    }
+}
+
+void Endpoint::wait_closed(base::Monotonic::time_point until) {
+    std::unique_lock lock(gone_mutex_);
+    gone_.wait_until(lock, until, [this] { return sockets() == 0; });
 }
 
 void Endpoint::drain(int spread_ms) {

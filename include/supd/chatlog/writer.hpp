@@ -52,6 +52,14 @@ struct Receipt {
 /// Turns anything but stored/repeated into the error that the client gets.
 void throw_unless_stored(const Receipt& receipt);
 
+/// One commit, for metrics.
+struct CommitStats {
+    std::size_t rows = 0;
+    std::size_t stored = 0;
+    double commit_s = 0;       ///< from sending the statement to its answer
+    double oldest_wait_s = 0;  ///< from the arrival of the batch's first message to now
+};
+
 class Writer {
 public:
     struct Options {
@@ -72,8 +80,8 @@ public:
     asio::awaitable<Receipt> append(Draft draft);
 
     std::size_t queued() const noexcept;
-    /// Called per commit with (rows, seconds) for metrics.
-    void on_commit(std::function<void(std::size_t, double)> observe);
+    /// Called per commit on the lane's io thread. Before start().
+    void on_commit(const std::function<void(const CommitStats&)>& observe);
 
 private:
     class Lane;

@@ -48,4 +48,7 @@ private:
     db::Database& database_;
 };
 
+/// For the job queue: deletes a batch of keys older than kIdempotencyKept.
+void expire_idempotency_keys(db::Transaction& tx);
+
 }  // namespace supd::http

@@ -12,8 +12,10 @@
 
 #include <atomic>
 #include <chrono>
+#include <condition_variable>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -58,6 +60,8 @@ public:
 
     /// Refuses new sockets and says 1012 to all, retry hints spread over `spread_ms`.
     void drain(int spread_ms);
+    /// Waits until the sockets are gone or `until`. Not on an io thread.
+    void wait_closed(base::Monotonic::time_point until);
     /// Cuts what is left.
     void stop();
 
@@ -82,6 +86,8 @@ private:
     std::vector<std::unique_ptr<Shard>> shards_;
     std::atomic<std::uint64_t> next_socket_{1};
     std::atomic<bool> draining_{false};
+    std::mutex gone_mutex_;
+    std::condition_variable gone_;
 };
 
 }  // namespace supd::ws

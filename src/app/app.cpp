@@ -1,0 +1,313 @@
+#include "app.hpp"
+
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_future.hpp>
+#include <nlohmann/json.hpp>
+
+#include <supd/accounts/accounts.hpp>
+#include <supd/async/blocking_pool.hpp>
+#include <supd/async/io_threads.hpp>
+#include <supd/async/task_group.hpp>
+#include <supd/base/log.hpp>
+#include <supd/chatlog/reader.hpp>
+#include <supd/chatlog/writer.hpp>
+#include <supd/chats/chat.hpp>
+#include <supd/chats/chats.hpp>
+#include <supd/db/database.hpp>
+#include <supd/http/idempotency.hpp>
+#include <supd/http/rate_limit.hpp>
+#include <supd/http/server.hpp>
+#include <supd/jobs/job_metrics.hpp>
+#include <supd/jobs/queue.hpp>
+#include <supd/messages/messages.hpp>
+#include <supd/metrics/metrics.hpp>
+#include <supd/net/tls.hpp>
+#include <supd/sync/sync.hpp>
+#include <supd/ws/endpoint.hpp>
+
+#include "health.hpp"
+#include "observe.hpp"
+#include "periodic_jobs.hpp"
+
+#include <algorithm>
+#include <thread>
+
+namespace supd::app {
+namespace {
+
+constexpr std::size_t kWriterLanes = 2;      // measured: more only adds latency (docs/benchmarks.md)
+constexpr std::size_t kCpuQueue = 64;        // password hashes that may wait
+constexpr std::chrono::milliseconds kCpuWait{5000};
+constexpr int kReconnectSpreadMs = 3000;     // a restart must not be answered by all clients at once
+
+std::size_t io_thread_count(const Config& config) {
+    if (config.server.io_threads > 0) return static_cast<std::size_t>(config.server.io_threads);
+    return std::max(1U, std::thread::hardware_concurrency());
+}
+
+db::DatabaseOptions database_options(const Config& config, std::string url) {
+    db::DatabaseOptions out;
+    out.url = std::move(url);
+    out.connections = static_cast<std::size_t>(config.database.pool_size);
+    out.statement_timeout = std::chrono::seconds(config.database.statement_timeout_s);
+    return out;
+}
+
+async::BlockingPool::Limits cpu_limits() {
+    async::BlockingPool::Limits out;
+    out.threads = std::max(1U, std::thread::hardware_concurrency());
+    out.queue = kCpuQueue;
+    out.max_wait = kCpuWait;
+    return out;
+}
+
+accounts::Config accounts_config(const Config& config) {
+    accounts::Config out;
+    out.secrets.emplace_back(config.auth.jwt_secret.reveal());
+    for (const auto& secret : config.auth.jwt_previous_secrets) out.secrets.emplace_back(secret.reveal());
+    out.issuer = config.name;
+    using crypto::PasswordProfile;
+    out.password_profile = config.auth.password_hash == "minimal"       ? PasswordProfile::minimal
+                           : config.auth.password_hash == "interactive" ? PasswordProfile::interactive
+                                                                        : PasswordProfile::moderate;
+    out.registration_open = config.auth.registration == "open";
+    return out;
+}
+
+http::RateLimitOptions limit_options(const Config& config) {
+    http::RateLimitOptions out;
+    const auto rule = [](std::int64_t per_minute, std::int64_t burst) {
+        http::RateRule one;
+        one.per_minute = static_cast<double>(per_minute);
+        one.burst = static_cast<double>(burst);
+        return one;
+    };
+    out.enabled = config.rate_limit.enabled;
+    out.api = rule(config.rate_limit.api_per_minute, config.rate_limit.api_burst);
+    out.auth = rule(config.rate_limit.auth_per_minute, config.rate_limit.auth_burst);
+    out.message = rule(config.rate_limit.message_per_minute, config.rate_limit.message_burst);
+    return out;
+}
+
+ws::EndpointOptions endpoint_options(const Config& config) {
+    ws::EndpointOptions out;
+    out.server_name = config.name;
+    out.version = version();
+    out.limits_json = limits_json();
+    out.origins = config.server.cors_origins;
+    out.any_origin = false;
+    out.compression = config.websocket.compression;
+    out.heartbeat = std::chrono::seconds(config.websocket.heartbeat_s);
+    out.idle_timeout = std::chrono::seconds(config.websocket.idle_timeout_s);
+    out.authenticate_timeout = std::chrono::seconds(config.websocket.authenticate_timeout_s);
+    out.queue_frames = static_cast<std::size_t>(config.websocket.send_queue_frames);
+    out.queue_bytes = static_cast<std::size_t>(config.websocket.send_queue_bytes);
+    out.commands_per_second = static_cast<double>(config.rate_limit.message_per_minute) / 60;
+    out.command_burst = static_cast<double>(config.rate_limit.message_burst);
+    out.limit_commands = config.rate_limit.enabled;
+    return out;
+}
+
+http::ServerOptions server_options(const Config& config, std::string name) {
+    http::ServerOptions out;
+    out.name = std::move(name);
+    out.cors_origins = config.server.cors_origins;
+    for (const auto& text : config.server.trusted_proxies)
+        if (auto network = net::Network::parse(text)) out.trusted_proxies.push_back(*network);
+    return out;
+}
+
+chatlog::Writer::Options writer_options(std::string url) {
+    chatlog::Writer::Options out;
+    out.url = std::move(url);
+    out.lanes = kWriterLanes;
+    return out;
+}
+
+sync::ChatPage list_chats_by_id(db::Transaction& tx, base::UserId user, base::ChatId after, std::size_t limit) {
+    sync::ChatPage out;
+    for (const auto& chat : chats::chats_after(tx, user, after, limit + 1)) {
+        if (out.chats.size() == limit) {
+            out.more = true;
+            break;
+        }
+        std::string json;
+        chats::append_chat_json(json, chat);
+        out.chats.push_back(std::move(json));
+        out.ids.push_back(chat.id);
+    }
+    return out;
+}
+
+}  // namespace
+
+std::string_view version() noexcept { return SUPD_VERSION; }
+
+// Members in the order of construction; destroyed in reverse.
+struct App::Parts {
+    Config config;
+    std::string url;
+    metrics::Registry metrics{version()};
+    async::IoThreads io;
+    async::BlockingPool cpu{"cpu", cpu_limits()};
+    db::Database database;
+    chatlog::Reader reader;
+    ws::Hub hub;
+    chatlog::Writer writer;
+    accounts::Revocations revocations;
+    http::RateLimiter limiter;
+    http::PostgresIdempotencyStore idempotency;
+    accounts::Module accounts;
+    chats::Module chats;
+    messages::Module messages;
+    sync::Module sync;
+    std::unique_ptr<jobs::Observer> job_observer;
+    jobs::Queue jobs;
+    ws::Commands commands;
+    ws::Endpoint endpoint;
+    Health health;
+    http::Router router;
+    http::Router admin_router;
+    http::Server server;
+    http::Server admin;
+    std::shared_ptr<net::TlsContext> tls;
+    std::uint16_t port = 0;
+    std::uint16_t admin_port = 0;
+    bool started = false;
+    async::TaskGroup tasks{"app"};
+
+    Parts(Config c, std::string database_url)
+        : config(std::move(c)),
+          url(std::move(database_url)),
+          io(io_thread_count(config)),
+          database(database_options(config, url)),
+          reader(database),
+          hub(io, reader),
+          writer(io, hub, writer_options(url)),
+          limiter(limit_options(config)),
+          idempotency(database),
+          accounts(database, cpu, limiter, revocations, accounts_config(config)),
+          chats(database, hub),
+          messages(database, writer, hub),
+          sync(database, reader, hub, list_chats_by_id),
+          job_observer(jobs::observe_with(metrics)),
+          jobs(database, {}, job_observer.get()),
+          endpoint(io, hub, accounts, commands, endpoint_options(config)),
+          health(database, jobs, std::string(version())),
+          server(io, router, server_options(config, "public"), services(true)),
+          admin(io, admin_router, server_options(config, "admin"), services(false)) {
+        accounts.add_routes(router);
+        chats.add_routes(router);
+        messages.add_routes(router);
+        sync.add_routes(router);
+        health.add_routes(router);
+        health.add_admin_routes(admin_router, metrics);
+        add_public_pages(router, config.name);
+        messages.add_commands(commands);
+        endpoint.set_catch_up([this](std::shared_ptr<ws::Session> session, std::optional<std::string> cursor) {
+            return sync.catch_up(std::move(session), std::move(cursor));
+        });
+        revocations.on_revoked([this](base::SessionId session) {
+            hub.close_session(session, ws::CloseCode::unauthenticated, "session revoked");
+        });
+        server.on_upgrade("/ws", [this](http::Request request, std::unique_ptr<net::Stream> stream, std::string rest) {
+            endpoint.upgrade(std::move(request), std::move(stream), std::move(rest));
+        });
+        add_periodic_jobs(jobs);
+        observe(metrics, database, cpu, writer, hub, endpoint, reader);
+    }
+
+    http::ServerServices services(bool is_public) {
+        http::ServerServices out;
+        out.authenticator = is_public ? &accounts : nullptr;
+        out.limiter = is_public ? &limiter : nullptr;
+        out.idempotency = is_public ? &idempotency : nullptr;
+        out.metrics = &metrics;
+        return out;
+    }
+};
+
+App::App(Config config, std::string database_url)
+    : parts_(std::make_unique<Parts>(std::move(config), std::move(database_url))) {}
+
+App::~App() {
+    if (parts_->started) stop();
+}
+
+void App::start() {
+    auto& p = *parts_;
+    p.io.start();
+    p.started = true;
+    auto& first = p.io.context(0);
+    boost::asio::co_spawn(first, p.revocations.load(p.database), boost::asio::use_future).get();
+    p.hub.start();
+    p.writer.start();
+    p.tasks.spawn(first.get_executor(), p.revocations.poll(p.database));
+    p.jobs.start(first.get_executor());
+
+    net::ListenerOptions listen;
+    listen.address = p.config.server.host;
+    listen.port = static_cast<std::uint16_t>(p.config.server.port);
+    listen.max_connections = static_cast<std::size_t>(p.config.server.max_connections);
+    listen.max_per_address = static_cast<std::size_t>(p.config.server.max_connections_per_address);
+    for (const auto& text : p.config.server.trusted_proxies)
+        if (auto network = net::Network::parse(text)) listen.uncapped.push_back(*network);
+    if (!p.config.tls.certificate.empty())
+        p.tls = std::make_shared<net::TlsContext>(p.config.tls.certificate, p.config.tls.key);
+    net::ListenerOptions admin;
+    admin.address = p.config.server.admin_host;
+    admin.port = static_cast<std::uint16_t>(p.config.server.admin_port);
+    p.admin_port = p.admin.listen(admin);
+    p.port = p.server.listen(listen, p.tls);
+    p.health.set_ready(true);
+}
+
+std::string App::ready_line() const {
+    const auto& p = *parts_;
+    const auto shown = [](const std::string& host) {
+        if (host == "0.0.0.0" || host == "::") return std::string("127.0.0.1");
+        return host.find(':') == std::string::npos ? host : "[" + host + "]";
+    };
+    nlohmann::ordered_json line;
+    line["event"] = "ready";
+    line["url"] = (p.tls ? "https://" : "http://") + shown(p.config.server.host) + ":" + std::to_string(p.port);
+    line["admin_url"] = "http://" + shown(p.config.server.admin_host) + ":" + std::to_string(p.admin_port);
+    line["version"] = version();
+    line["pid"] = getpid();
+    return line.dump();
+}
+
+void App::stop() {
+    auto& p = *parts_;
+    if (!p.started) return;
+    p.started = false;
+    const auto until = base::Monotonic::now() + std::chrono::seconds(p.config.server.grace_s);
+    p.health.set_ready(false);
+    p.server.begin_drain();
+    p.endpoint.drain(kReconnectSpreadMs);
+    const bool finished = p.server.finish_drain(until - std::chrono::seconds(2));
+    if (!finished) base::log::warn("drain_timed_out");
+    p.endpoint.wait_closed(std::min(until, base::Monotonic::now() + std::chrono::seconds(3)));
+    p.writer.stop();
+    p.endpoint.stop();
+    p.hub.stop();
+    boost::asio::co_spawn(p.io.context(0), p.jobs.stop(std::chrono::seconds(3)), boost::asio::use_future).get();
+    p.tasks.cancel();
+    p.tasks.wait();
+    p.admin.stop();
+    p.server.stop();
+    p.io.stop();
+}
+
+void App::reload() {
+    auto& p = *parts_;
+    if (p.tls) {
+        const auto fault = p.tls->reload();
+        if (!fault.empty()) base::log::error("tls_reload_failed", {{"error", fault}});
+    }
+}
+
+const http::Router& App::routes() const { return parts_->router; }
+const ws::Commands& App::commands() const { return parts_->commands; }
+
+}  // namespace supd::app

@@ -1,0 +1,44 @@
+// The wiring: constructs the modules in order, starts them, stops them in reverse. Nothing receives an App&, it has no
+// getters; a module gets what it needs in its constructor.
+#pragma once
+
+#include "config.hpp"
+
+#include <supd/base/clock.hpp>
+#include <supd/http/router.hpp>
+#include <supd/ws/commands.hpp>
+
+#include <memory>
+#include <string>
+
+namespace supd::app {
+
+class App {
+public:
+    /// `database_url`: where PostgreSQL is. Opens nothing yet, so that the route table can be listed without one.
+    App(Config config, std::string database_url);
+    ~App();
+    App(const App&) = delete;
+    App& operator=(const App&) = delete;
+
+    /// Serves. Throws base::Error when the database cannot be reached, boost::system::system_error for a port.
+    void start();
+    /// The line for stdout: `{"event": "ready", ...}`.
+    std::string ready_line() const;
+    /// Unready, stop accepting, sockets 1012 with a spread hint, drain, flush; done within the grace.
+    void stop();
+    /// SIGHUP: certificates, log level.
+    void reload();
+
+    const http::Router& routes() const;
+    const ws::Commands& commands() const;
+
+private:
+    struct Parts;
+    std::unique_ptr<Parts> parts_;
+};
+
+/// Version of the build, "0.1.0".
+std::string_view version() noexcept;
+
+}  // namespace supd::app

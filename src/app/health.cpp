@@ -1,0 +1,79 @@
+#include "health.hpp"
+
+#include <nlohmann/json.hpp>
+
+namespace supd::app {
+namespace {
+
+constexpr std::chrono::milliseconds kProbeKept{1000};  // probes are cheap to ask and must stay cheap to answer
+
+using http::Limit;
+using http::Policy;
+using http::Reply;
+using http::Request;
+
+}  // namespace
+
+Health::Health(db::Database& database, jobs::Queue& jobs, std::string version)
+    : database_(database), jobs_(jobs), version_(std::move(version)) {}
+
+asio::awaitable<Health::Probe> Health::probe() {
+    {
+        const std::lock_guard lock(mutex_);
+        if (last_.at != base::Monotonic::time_point{} && base::Monotonic::now() - last_.at < kProbeKept) co_return last_;
+    }
+    Probe fresh;
+    fresh.database = co_await database_.reachable();
+    fresh.at = base::Monotonic::now();
+    const std::lock_guard lock(mutex_);
+    last_ = fresh;
+    co_return fresh;
+}
+
+asio::awaitable<Reply> Health::health(Request) {
+    const auto now = co_await probe();
+    const auto depth = jobs_.depth();
+    const bool jobs_ok = depth.dead == 0;
+    nlohmann::ordered_json out;
+    out["status"] = !now.database ? "unhealthy" : jobs_ok && ready_ ? "healthy" : "degraded";
+    out["version"] = version_;
+    out["database"] = now.database ? "ok" : "unreachable";
+    out["migrations"] = "current";  // the daemon does not start on any other schema
+    out["jobs"] = jobs_ok ? "ok" : "dead_letters";
+    out["uptime_s"] =
+        std::chrono::duration_cast<std::chrono::seconds>(base::Monotonic::now() - started_).count();
+    co_return Reply::json(out.dump(), now.database ? 200 : 503);
+}
+
+asio::awaitable<Reply> Health::readyz(Request) {
+    const auto now = co_await probe();
+    const char* reason = !ready_ ? "stopping" : !now.database ? "database" : nullptr;
+    nlohmann::ordered_json out;
+    out["ready"] = reason == nullptr;
+    if (reason) out["reason"] = reason;
+    co_return Reply::json(out.dump(), reason ? 503 : 200);
+}
+
+asio::awaitable<Reply> Health::livez(Request) { co_return Reply::json(std::string(R"({"alive":true})")); }
+
+void Health::add_routes(http::Router& router) {
+    router.add({"GET", "/health", Policy::open, Limit::none, "getHealth",
+                [this](Request request) { return health(std::move(request)); }});
+    router.add({"GET", "/livez", Policy::open, Limit::none, "getLivez",
+                [this](Request request) { return livez(std::move(request)); }});
+    router.add({"GET", "/readyz", Policy::open, Limit::none, "getReadyz",
+                [this](Request request) { return readyz(std::move(request)); }});
+}
+
+void Health::add_admin_routes(http::Router& router, metrics::Registry& metrics) {
+    add_routes(router);
+    auto* registry = &metrics;
+    router.add({"GET", "/metrics", Policy::open, Limit::none, "getMetrics", [registry](Request) -> asio::awaitable<Reply> {
+                    Reply out;
+                    out.content_type = "text/plain; version=0.0.4; charset=utf-8";
+                    out.body = registry->expose();
+                    co_return out;
+                }});
+}
+
+}  // namespace supd::app

@@ -1,0 +1,97 @@
+// What anybody may read: the front page, discovery, the server's limits, the API documents.
+#include <nlohmann/json.hpp>
+
+#include <supd/chats/limits.hpp>
+#include <supd/http/limits.hpp>
+#include <supd/messages/limits.hpp>
+#include <supd/ws/frame_decoder.hpp>
+
+#include "app.hpp"
+#include "health.hpp"
+
+namespace supd::app {
+namespace {
+
+using http::Limit;
+using http::Policy;
+using http::Reply;
+using http::Request;
+
+std::string html_text(std::string_view text) {
+    std::string out;
+    for (const char c : text) {
+        switch (c) {
+            case '<': out += "&lt;"; break;
+            case '>': out += "&gt;"; break;
+            case '&': out += "&amp;"; break;
+            case '"': out += "&quot;"; break;
+            default: out += c;
+        }
+    }
+    return out;
+}
+
+std::string front_page(const std::string& name) {
+    const auto shown = html_text(name);
+    return "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>" + shown +
+           "</title></head><body><h1>" + shown + "</h1><p>This is a supd messenger server, version " +
+           std::string(version()) +
+           ".</p><ul><li><a href=\"/api/v1/openapi.json\">REST API (OpenAPI 3.1)</a></li>"
+           "<li><a href=\"/api/v1/asyncapi.json\">WebSocket API (AsyncAPI 3)</a></li>"
+           "<li><a href=\"/api/v1/server\">Server and limits</a></li>"
+           "<li><a href=\"/health\">Health</a></li></ul></body></html>\n";
+}
+
+std::string server_json(const std::string& name) {
+    nlohmann::ordered_json out;
+    out["name"] = name;
+    out["version"] = version();
+    out["protocol"] = 1;
+    out["limits"] = nlohmann::ordered_json::parse(limits_json());
+    out["features"] = {"direct", "group", "channel", "reactions", "edits", "replies", "receipts", "typing", "presence", "sync"};
+    out["min_client_versions"] = nlohmann::ordered_json::object();
+    return out.dump();
+}
+
+http::Handler constant(std::string type, std::string body) {
+    Reply reply;
+    reply.content_type = std::move(type);
+    reply.body = std::move(body);
+    return [reply](Request) -> asio::awaitable<Reply> { co_return reply; };
+}
+
+}  // namespace
+
+std::string limits_json() {
+    nlohmann::ordered_json out;
+    out["text_bytes"] = messages::kMaxTextBytes;
+    out["attachments"] = messages::kMaxAttachments;
+    out["mentions"] = messages::kMaxMentions;
+    out["metadata_bytes"] = messages::kMaxMetadataBytes;
+    out["emoji_bytes"] = messages::kMaxEmojiBytes;
+    out["edits"] = messages::kMaxEdits;
+    out["chat_members"] = chats::kMaxMembers;
+    out["chats_per_user"] = chats::kMaxChatsPerUser;
+    out["title_bytes"] = chats::kMaxTitleBytes;
+    out["page"] = messages::kMaxPage;
+    out["frame_bytes"] = ws::kMaxMessageBytes;
+    out["frame_fragments"] = ws::kMaxFragments;
+    out["body_bytes"] = http::kDefaultBodyLimit;
+    out["header_bytes"] = http::kMaxHeaderBytes;
+    return out.dump();
+}
+
+void add_public_pages(http::Router& router, std::string server_name) {
+    router.add({"GET", "/", Policy::open, Limit::none, "getFrontPage",
+                constant("text/html; charset=utf-8", front_page(server_name))});
+    router.add({"GET", "/api/v1/server", Policy::open, Limit::none, "getServer",
+                constant("application/json", server_json(server_name))});
+    nlohmann::ordered_json discovery;
+    discovery["api"] = "/api/v1";
+    discovery["websocket"] = "/ws";
+    discovery["version"] = version();
+    router.add({"GET", "/.well-known/supd", Policy::open, Limit::none, "getDiscovery",
+                constant("application/json", discovery.dump())});
+}
+
+}  // namespace supd::app
