@@ -296,7 +296,9 @@ void App::stop() {
     p.tasks.wait();
     p.admin.stop();
     p.server.stop();
-    p.io.stop();
+    // Connections and sessions end on their own threads; only then may what they use go.
+    const bool dry = p.io.join_until(std::max(until, base::Monotonic::now() + std::chrono::seconds(1)));
+    if (!dry) base::log::warn("io_threads_abandoned");
 }
 
 void App::reload() {

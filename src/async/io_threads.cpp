@@ -25,12 +25,19 @@ IoThreads::~IoThreads() {
 }
 
 void IoThreads::start() {
+    {
+        const std::lock_guard lock(mutex_);
+        running_ = threads_.size();
+    }
     for (std::size_t i = 0; i < threads_.size(); ++i) {
         auto* one = threads_[i].get();
         one->thread = std::thread([one, i] {
             t_index = i;
             pthread_setname_np(pthread_self(), ("io-" + std::to_string(i)).c_str());
             one->context->run();
+            const std::lock_guard lock(mutex_);
+            --running_;
+            ended_.notify_all();
         });
     }
 }
@@ -40,6 +47,21 @@ void IoThreads::join() {
         one->work->reset();
     for (auto& one : threads_)
         if (one->thread.joinable()) one->thread.join();
+}
+
+bool IoThreads::join_until(std::chrono::steady_clock::time_point at) {
+    for (auto& one : threads_)
+        one->work->reset();
+    bool dry;
+    {
+        std::unique_lock lock(mutex_);
+        dry = ended_.wait_until(lock, at, [this] { return running_ == 0; });
+    }
+    if (!dry)
+        for (auto& one : threads_)
+            one->context->stop();
+    join();
+    return dry;
 }
 
 void IoThreads::stop() {

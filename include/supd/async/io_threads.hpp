@@ -5,8 +5,11 @@
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 
+#include <chrono>
+#include <condition_variable>
 #include <cstddef>
 #include <memory>
+#include <mutex>
 #include <thread>
 #include <vector>
 
@@ -29,6 +32,8 @@ public:
     void start();
     /// Lets the loops run dry and joins. Everything that keeps work alive must have been stopped before.
     void join();
+    /// The same, but abandons what is left at `at`. True = all ran dry.
+    bool join_until(std::chrono::steady_clock::time_point at);
     /// Abandons what is left and joins: the end of the grace period.
     void stop();
 
@@ -42,6 +47,9 @@ private:
         std::thread thread;
     };
     std::vector<std::unique_ptr<One>> threads_;
+    std::mutex mutex_;
+    std::condition_variable ended_;
+    std::size_t running_ = 0;
 };
 
 }  // namespace supd::async
