@@ -31,7 +31,7 @@ void IoThreads::start() {
     }
     for (std::size_t i = 0; i < threads_.size(); ++i) {
         auto* one = threads_[i].get();
-        one->thread = std::thread([one, i] {
+        one->thread = std::thread([this, one, i] {
             t_index = i;
             pthread_setname_np(pthread_self(), ("io-" + std::to_string(i)).c_str());
             one->context->run();
