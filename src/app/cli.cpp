@@ -48,6 +48,9 @@ public:
         add_user();
         add_jobs();
         add_healthcheck();
+        auto* routes = command(app_, "routes", "List the routes and the commands of the WebSocket",
+                               [this] { return print_routes(routes_json_); });
+        routes->add_flag("--json", routes_json_, "As JSON");
         command(app_, "version", "Print the version", [] {
             std::cout << "supd " << SUPD_VERSION << "\n";
             return kExitOk;
@@ -196,6 +199,7 @@ private:
     ConfigFlags flags_;
     MigrateOptions migrate_;
     UserOptions user_;
+    bool routes_json_ = false;
     JobsOptions jobs_;
     bool all_jobs_ = false;
     std::function<int()> action_;

@@ -57,18 +57,18 @@ asio::awaitable<Reply> Health::readyz(Request) {
 asio::awaitable<Reply> Health::livez(Request) { co_return Reply::json(std::string(R"({"alive":true})")); }
 
 void Health::add_routes(http::Router& router) {
-    router.add({"GET", "/health", Policy::open, Limit::none, "getHealth",
+    router.add({"GET", "/health", Policy::open, Limit::none, "get_health",
                 [this](Request request) { return health(std::move(request)); }});
-    router.add({"GET", "/livez", Policy::open, Limit::none, "getLivez",
+    router.add({"GET", "/livez", Policy::open, Limit::none, "get_livez",
                 [this](Request request) { return livez(std::move(request)); }});
-    router.add({"GET", "/readyz", Policy::open, Limit::none, "getReadyz",
+    router.add({"GET", "/readyz", Policy::open, Limit::none, "get_readyz",
                 [this](Request request) { return readyz(std::move(request)); }});
 }
 
 void Health::add_admin_routes(http::Router& router, metrics::Registry& metrics) {
     add_routes(router);
     auto* registry = &metrics;
-    router.add({"GET", "/metrics", Policy::open, Limit::none, "getMetrics", [registry](Request) -> asio::awaitable<Reply> {
+    router.add({"GET", "/metrics", Policy::open, Limit::none, "get_metrics", [registry](Request) -> asio::awaitable<Reply> {
                     Reply out;
                     out.content_type = "text/plain; version=0.0.4; charset=utf-8";
                     out.body = registry->expose();

@@ -2,6 +2,7 @@
 #include <nlohmann/json.hpp>
 
 #include <supd/chats/limits.hpp>
+#include <supd/http/api_documents.hpp>
 #include <supd/http/limits.hpp>
 #include <supd/messages/limits.hpp>
 #include <supd/ws/frame_decoder.hpp>
@@ -82,16 +83,17 @@ std::string limits_json() {
 }
 
 void add_public_pages(http::Router& router, std::string server_name) {
-    router.add({"GET", "/", Policy::open, Limit::none, "getFrontPage",
+    router.add({"GET", "/", Policy::open, Limit::none, "get_front_page",
                 constant("text/html; charset=utf-8", front_page(server_name))});
-    router.add({"GET", "/api/v1/server", Policy::open, Limit::none, "getServer",
+    router.add({"GET", "/api/v1/server", Policy::open, Limit::none, "get_server",
                 constant("application/json", server_json(server_name))});
     nlohmann::ordered_json discovery;
     discovery["api"] = "/api/v1";
     discovery["websocket"] = "/ws";
     discovery["version"] = version();
-    router.add({"GET", "/.well-known/supd", Policy::open, Limit::none, "getDiscovery",
+    router.add({"GET", "/.well-known/supd", Policy::open, Limit::none, "get_discovery",
                 constant("application/json", discovery.dump())});
+    http::add_api_documents(router);
 }
 
 }  // namespace supd::app
