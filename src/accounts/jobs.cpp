@@ -7,8 +7,11 @@
 namespace supd::accounts {
 
 bool expire_sessions(db::Transaction& tx) {
-    const auto deleted = store::delete_used_tokens(tx) + store::delete_ended_sessions(tx);
-    return deleted >= static_cast<std::size_t>(kExpireBatch);
+    for (int batch = 0; batch < kExpireBatches; ++batch) {
+        const auto deleted = store::delete_used_tokens(tx) + store::delete_ended_sessions(tx);
+        if (deleted < static_cast<std::size_t>(kExpireBatch)) return false;
+    }
+    return true;
 }
 
 }  // namespace supd::accounts

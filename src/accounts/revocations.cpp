@@ -2,13 +2,13 @@
 
 #include <supd/accounts/limits.hpp>
 #include <supd/accounts/revocations.hpp>
+#include <supd/base/log.hpp>
 #include <supd/crypto/access_token.hpp>
 #include <supd/db/database.hpp>
 
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
-#include <spdlog/spdlog.h>
 
 namespace supd::accounts {
 namespace {
@@ -96,7 +96,7 @@ asio::awaitable<void> Revocations::load(db::Database& database) {
     auto ask = [since](db::Transaction& tx) { return store::revoked_lately(tx, since, kRemembered); };
     const auto found = co_await database.transact(db::Access::read_only, ask);
     revoked(found.sessions);
-    if (admins_.replace(found.admins)) spdlog::info("{} administrators", found.admins.size());
+    if (admins_.replace(found.admins)) base::log::info("administrators", {{"count", found.admins.size()}});
     // Rows carry the time of their UPDATE and appear at COMMIT, which may be later: look back each time.
     seen_until_ms_ = found.now_ms - std::chrono::milliseconds(kRevocationOverlap).count();
     revoked_.drop_older(base::Monotonic::now());
@@ -113,9 +113,7 @@ asio::awaitable<void> Revocations::poll(db::Database& database) {
             co_await load(database);
             away = false;
         } catch (const std::exception& error) {
-            if (!was_away)
-                spdlog::warn("revocations cannot be read ({}): sessions ended elsewhere live on",
-                             error.what());
+            if (!was_away) base::log::warn("revocations_unknown", {{"error", error.what()}});
         }
     }
 }

@@ -81,14 +81,14 @@ struct AccessTokens::Key {
     }
 };
 
-AccessTokens::AccessTokens(const std::vector<std::string>& secrets, const std::string& issuer,
+AccessTokens::AccessTokens(const std::vector<base::Secret>& secrets, const std::string& issuer,
                            std::chrono::seconds lifetime)
     : lifetime_(lifetime) {
     if (secrets.empty()) throw std::invalid_argument("no secret for access tokens");
     for (const auto& secret : secrets) {
-        if (secret.size() < kMinSecretBytes)
+        if (secret.reveal().size() < kMinSecretBytes)
             throw std::invalid_argument("a secret for access tokens is too short");
-        keys_.emplace_back(secret);
+        keys_.emplace_back(secret.reveal());
     }
     if (issuer.empty() || issuer.size() > 255 || !plain(issuer))
         throw std::invalid_argument("the issuer of access tokens must be a plain name");

@@ -4,10 +4,10 @@
 
 namespace supd::crypto {
 
-RefreshTokens::RefreshTokens(const std::vector<std::string>& secrets) {
+RefreshTokens::RefreshTokens(const std::vector<base::Secret>& secrets) {
     if (secrets.empty()) throw std::invalid_argument("no secret for refresh tokens");
     for (const auto& secret : secrets)
-        keys_.push_back(hmac_sha256(secret, "supd refresh successor v1"));
+        keys_.push_back(hmac_sha256(secret.reveal(), "supd refresh successor v1"));
 }
 
 bool RefreshTokens::well_formed(std::string_view token) noexcept {

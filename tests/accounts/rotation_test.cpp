@@ -25,7 +25,7 @@ class RotationTest : public ::testing::Test {
 protected:
     std::string url_ = support::migrated_database();
     db::Connection connection_{url_, 5s, "test"};
-    crypto::RefreshTokens tokens_{{"a secret of at least thirty-two bytes"}};
+    crypto::RefreshTokens tokens_{{base::Secret("a secret of at least thirty-two bytes")}};
 
     store::NewUser new_user(const std::string& name) {
         const auto username = parse_username(name);

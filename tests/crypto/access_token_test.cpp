@@ -10,8 +10,8 @@ using namespace supd::crypto;
 
 namespace {
 
-const std::string kSecret = "a secret of at least thirty-two bytes";
-const std::string kOlder = "an older secret of thirty-two bytes..";
+const base::Secret kSecret{"a secret of at least thirty-two bytes"};
+const base::Secret kOlder{"an older secret of thirty-two bytes.."};
 constexpr base::Millis kNow = 1'800'000'000'000;
 constexpr std::chrono::seconds kLifetime{900};
 
@@ -47,8 +47,8 @@ protected:
     }
     /// Signed with the very key of the server: only the content can be what is refused.
     std::string forged(const std::string& header, const std::string& claims,
-                       std::string secret = kSecret) const {
-        const auto signing = hmac_sha256(secret, "supd access token HS256 v1");
+                       const base::Secret& secret = kSecret) const {
+        const auto signing = hmac_sha256(secret.reveal(), "supd access token HS256 v1");
         const auto body = base64url(header) + "." + base64url(claims);
         return body + "." + base64url(hmac_sha256(view_of(signing), body));
     }
@@ -98,8 +98,8 @@ TEST_F(AccessTokenTest, UnsignedAndWronglySignedOnesAreRefused) {
         base64url(std::string_view(R"({"alg":"none","typ":"JWT"})")) + "." + base64url(parts_.claims) + ".";
     for (const auto& token :
          {none, body, body + ".", body + "." + std::string(43, 'A'), body + "." + parts_.signature + "A",
-          forged(parts_.header, parts_.claims, "another secret of thirty-two bytes....."),
-          body + "." + base64url(hmac_sha256(kSecret, body))})
+          forged(parts_.header, parts_.claims, base::Secret("another secret of thirty-two bytes.....")),
+          body + "." + base64url(hmac_sha256(kSecret.reveal(), body))})
         EXPECT_EQ(fault(token), TokenFault::invalid) << token;
 }
 
@@ -175,7 +175,7 @@ TEST_F(AccessTokenTest, KeysRotate) {
 
 TEST(AccessTokens, RefuseUnfitConfiguration) {
     EXPECT_THROW(AccessTokens({}, "supd", kLifetime), std::invalid_argument);
-    EXPECT_THROW(AccessTokens({"short"}, "supd", kLifetime), std::invalid_argument);
+    EXPECT_THROW(AccessTokens({base::Secret("short")}, "supd", kLifetime), std::invalid_argument);
     EXPECT_THROW(AccessTokens({kSecret}, "su\"pd", kLifetime), std::invalid_argument);
     EXPECT_THROW(AccessTokens({kSecret}, "", kLifetime), std::invalid_argument);
     EXPECT_THROW(AccessTokens({kSecret}, "supd", std::chrono::seconds(0)), std::invalid_argument);

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <supd/accounts/revocations.hpp>
+#include <supd/base/secret.hpp>
 #include <supd/crypto/password.hpp>
 #include <supd/http/router.hpp>
 
@@ -27,7 +28,7 @@ namespace supd::accounts {
 struct Config {
     /// Current first, then those whose tokens are still accepted. Each at least kMinSecretBytes of
     /// <supd/crypto/access_token.hpp>; at least one.
-    std::vector<std::string> secrets;
+    std::vector<base::Secret> secrets;
     std::string issuer = "supd";  ///< the server's name: [A-Za-z0-9.:/_-]
     crypto::PasswordProfile password_profile = crypto::PasswordProfile::moderate;
     bool registration_open = true;
@@ -54,8 +55,8 @@ private:
     std::unique_ptr<Context> context_;
 };
 
-/// For the job queue, every kExpireInterval: deletes a batch of sessions and tokens that ended long ago.
-/// True when there may be more.
+/// The job `accounts.expire_sessions`, every kExpireInterval: deletes sessions and tokens that ended long
+/// ago, in batches up to a cap. True when there may be more.
 bool expire_sessions(db::Transaction& tx);
 
 }  // namespace supd::accounts

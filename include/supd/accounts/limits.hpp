@@ -44,6 +44,7 @@ inline constexpr std::chrono::seconds kRevocationOverlap{15};
 inline constexpr std::chrono::hours kUsedTokenKept{7 * 24};
 inline constexpr std::chrono::hours kEndedSessionKept{30 * 24};
 inline constexpr int kExpireBatch = 5000;
+inline constexpr int kExpireBatches = 10;  ///< of one run: a device refreshes four times an hour
 inline constexpr std::chrono::minutes kExpireInterval{10};
 
 inline constexpr std::size_t kDefaultPage = 50;

@@ -6,6 +6,7 @@
 
 #include <supd/base/clock.hpp>
 #include <supd/base/ids.hpp>
+#include <supd/base/secret.hpp>
 
 #include <chrono>
 #include <memory>
@@ -36,7 +37,7 @@ public:
     /// secrets: current first (it signs), the others only verify. Signing keys and `kid` are derived from
     /// them. issuer goes into iss, "supd" into aud. Throws std::invalid_argument for no or short secrets, or
     /// an issuer outside [A-Za-z0-9.:/_-].
-    AccessTokens(const std::vector<std::string>& secrets, const std::string& issuer,
+    AccessTokens(const std::vector<base::Secret>& secrets, const std::string& issuer,
                  std::chrono::seconds lifetime);
     ~AccessTokens();
 

@@ -2,6 +2,7 @@
 // client whose reply got lost can be given the same successor again although nobody stored it.
 #pragma once
 
+#include <supd/base/secret.hpp>
 #include <supd/crypto/bytes.hpp>
 
 #include <string>
@@ -14,7 +15,7 @@ namespace supd::crypto {
 class RefreshTokens {
 public:
     /// secrets: current first, as for AccessTokens; the key is derived under a label of its own.
-    explicit RefreshTokens(const std::vector<std::string>& secrets);
+    explicit RefreshTokens(const std::vector<base::Secret>& secrets);
 
     static bool well_formed(std::string_view token) noexcept;
     static Digest hash(std::string_view token) { return sha256(token); }
