@@ -212,8 +212,9 @@ std::vector<Uuid> ObjectReader::raw_uuids(std::string_view name, std::size_t max
 void ObjectReader::finish() {
     bool only_unknown = errors_.empty();
     for (const auto& [key, value] : object_.items())
-        if (std::ranges::find(known_, key) == known_.end())
-            errors_.push_back({path_of(key.substr(0, 64)), "unknown_field", "This field is not known here."});
+        if (std::ranges::find(known_, key) == known_.end() && errors_.size() < kMaxFaults)
+            errors_.push_back(
+                {path_of(cut_utf8(key, kMaxFaultName)), "unknown_field", "This field is not known here."});
     if (errors_.empty()) return;
     if (only_unknown)
         throw Error(400, "unknown_field", "The request has a field that is not known here.",

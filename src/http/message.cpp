@@ -1,4 +1,5 @@
 #include <supd/base/json.hpp>
+#include <supd/base/json_text.hpp>
 #include <supd/http/message.hpp>
 
 #include <nlohmann/json.hpp>
@@ -88,7 +89,8 @@ void Request::allow_query(std::initializer_list<std::string_view> names) const {
     for (std::size_t i = 0; i < query.size(); ++i) {
         const auto& name = query[i].first;
         if (std::find(names.begin(), names.end(), name) == names.end())
-            throw query_error(name.substr(0, 64), "unknown_field", "There is no such parameter.");
+            throw query_error(base::cut_utf8(name, base::kMaxFaultName), "unknown_field",
+                              "There is no such parameter.");
         for (std::size_t j = 0; j < i; ++j)
             if (query[j].first == name) throw query_error(name, "duplicate", "Given more than once.");
     }

@@ -1,5 +1,6 @@
 #include "draft.hpp"
 
+#include <supd/base/json_text.hpp>
 #include <supd/crypto/content_hash.hpp>
 #include <supd/messages/limits.hpp>
 
@@ -20,7 +21,8 @@ public:
                               {base::FieldError{"body", "wrong_type", "An object is expected."}});
         for (auto field = data.begin(); field != data.end(); ++field)
             if (!known(field.key(), field.value()))
-                fail(field.key().substr(0, 64), "unknown_field", "This field is not known here.");
+                fail(base::cut_utf8(field.key(), base::kMaxFaultName), "unknown_field",
+                     "This field is not known here.");
         if (draft.id.is_nil()) required("id");
         if (draft.chat.is_nil()) required("chat_id");
         if (draft.type.empty()) required("type");
@@ -155,7 +157,8 @@ private:
 
     bool fail(std::string_view field, std::string code, std::string detail) {
         only_unknown_ &= code == "unknown_field";
-        faults_.push_back({std::string(field), std::move(code), std::move(detail)});
+        if (faults_.size() < base::kMaxFaults)
+            faults_.push_back({std::string(field), std::move(code), std::move(detail)});
         return true;
     }
     void required(std::string_view field) {

@@ -81,5 +81,29 @@ TEST(JsonText, EscapesAndChecksUtf8) {
         EXPECT_FALSE(is_utf8(bad));
 }
 
+TEST(ObjectReader, repeats_unknown_names_cut_between_characters_and_not_all_of_them) {
+    Json object = Json::object();
+    object[std::string(kMaxFaultName - 1, 'a') + "\u00e9\u00e9"] = 1;
+    for (std::size_t i = 0; i < 2 * kMaxFaults; ++i)
+        object["unknown" + std::to_string(i)] = 1;
+    ObjectReader reader(object);
+    try {
+        reader.finish();
+        FAIL() << "unknown fields were let in";
+    } catch (const Error& error) {
+        EXPECT_EQ(error.code(), "unknown_field");
+        EXPECT_EQ(error.fields().size(), kMaxFaults);
+        EXPECT_EQ(error.fields().front().field, std::string(kMaxFaultName - 1, 'a'));
+    }
+}
+
+TEST(CutUtf8, ends_between_characters) {
+    EXPECT_EQ(cut_utf8("abc", 3), "abc");
+    EXPECT_EQ(cut_utf8("a\u00e9", 2), "a");
+    EXPECT_EQ(cut_utf8("a\u00e9", 3), "a\u00e9");
+    EXPECT_EQ(cut_utf8("\U0001F600", 3), "");
+    EXPECT_EQ(cut_utf8("", 0), "");
+}
+
 }  // namespace
 }  // namespace supd::base

@@ -21,6 +21,9 @@ using Json = nlohmann::json;
 
 inline constexpr int kMaxJsonDepth = 32;
 inline constexpr std::size_t kMaxJsonValues = 20'000;
+/// Faults that one refusal tells of, and bytes of a client's field name that it repeats.
+inline constexpr std::size_t kMaxFaults = 100;
+inline constexpr std::size_t kMaxFaultName = 64;
 
 /// Parses one JSON value. Throws Error 400 `malformed_json` for anything that is not RFC 8259 JSON, is not
 /// UTF-8, holds a duplicate key, U+0000 (PostgreSQL cannot store it), or passes the caps above.
