@@ -21,6 +21,8 @@ create table messages (
     primary key (chat_id, seq)
 );
 create unique index messages_id on messages (id);
+-- What is to be deleted by the clock; plain messages are not in it.
+create index messages_expiring on messages (expires_at) where expires_at is not null;
 
 create table chat_changes (
     chat_id uuid not null,

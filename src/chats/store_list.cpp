@@ -10,6 +10,7 @@ namespace {
 // `v` is the page of memberships, already cut to its rows: what follows runs once per row of the page.
 // Entries before from_seq do not exist for the member, so a chat joined lately sorts by the joining and shows
 // no older message.
+// The order inside the count makes its scan stop at the cap instead of gathering all that is unread first.
 const std::string kView =
     "select v.chat_id, v.type, v.title, v.context_type, v.context_id, v.status, v.encryption, "
     "v.member_count, "
@@ -20,7 +21,7 @@ const std::string kView =
     "coalesce((v.settings->>'archive')::boolean, false), v.activity, "
     "(select count(*) from (select from messages q where q.chat_id = v.chat_id "
     "and q.seq > greatest(v.read_seq, v.from_seq - 1) and q.sender_id <> $1::uuid and q.deleted_at is null "
-    "limit " +
+    "order by q.seq limit " +
     std::to_string(kUnreadCap) + ") unread), m.id is not null, " + chatlog::kMessageColumns +
     " from v left join lateral (select * from messages q where q.chat_id = v.chat_id and q.seq >= v.from_seq "
     "and q.seq <= v.last_message_seq and not exists (select from message_hidden d where d.user_id = $1::uuid "

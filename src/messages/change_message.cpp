@@ -97,6 +97,19 @@ Done remove(db::Transaction& tx, const Act& act) {
     return done_of(chatlog::append_change(tx, change));
 }
 
+Done expire(db::Transaction& tx, MessageId message) {
+    Act act;
+    act.message = message;
+    act.change = ChangeId::make();
+    const auto chat = lock_chat_of(tx, message);
+    const auto sender = store::sender_if_due(tx, message);
+    if (!sender) return done_of(act, chat, std::nullopt);
+    act.actor = *sender;
+    auto change = change_of(act, chat, "message_deleted");
+    change.data = deleted_data(message, std::nullopt, store::scrub(tx, message));
+    return done_of(chatlog::append_change(tx, change));
+}
+
 Done react(db::Transaction& tx, const Act& act, const std::string& emoji, bool add) {
     const auto chat = lock_chat_of(tx, act.message);
     auto change = change_of(act, chat, add ? "reaction_added" : "reaction_removed");

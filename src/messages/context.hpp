@@ -26,6 +26,9 @@ asio::awaitable<http::Reply> handle_add_reaction(Context& context, http::Request
 asio::awaitable<http::Reply> handle_remove_reaction(Context& context, http::Request request);
 asio::awaitable<http::Reply> handle_list_reactions(Context& context, http::Request request);
 
+// -- expire_messages.cpp
+asio::awaitable<void> expire_due(Context& context);
+
 // -- frames.cpp
 void on_message(Context& context, ws::Command command, std::function<void()> done);
 asio::awaitable<std::string> on_edit(Context& context, ws::Command command);

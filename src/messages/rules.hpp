@@ -27,6 +27,8 @@ struct Done {
 
 Done edit(db::Transaction& tx, const Act& act, const std::string& text);
 Done remove(db::Transaction& tx, const Act& act);
+/// The clock's deletion, in the sender's name. No events when there is nothing to do (any more).
+Done expire(db::Transaction& tx, MessageId message);
 Done react(db::Transaction& tx, const Act& act, const std::string& emoji, bool add);
 /// For the caller alone; no entry of the log. Returns what is hidden now.
 chatlog::Message hide(db::Transaction& tx, UserId user, MessageId message);

@@ -50,6 +50,13 @@ constexpr db::Statement kHide{
     "messages_hide",
     "insert into message_hidden (message_id, user_id) values ($1, $2) on conflict do nothing"};
 
+constexpr db::Statement kDue{
+    "messages_due", "select id from messages where expires_at <= now() order by expires_at limit $1"};
+
+constexpr db::Statement kSenderIfDue{
+    "messages_sender_if_due",
+    "select sender_id from messages where id = $1 and expires_at <= now() and deleted_at is null"};
+
 constexpr db::Statement kCountReactions{
     "messages_count_reactions",
     "select count(*) filter (where user_id = $2), count(distinct emoji), count(*) filter (where emoji = $3) "
@@ -114,6 +121,20 @@ Millis scrub(db::Transaction& tx, MessageId message) {
 
 void hide(db::Transaction& tx, MessageId message, UserId user) {
     tx.exec(kHide, message, user);
+}
+
+std::vector<MessageId> due(db::Transaction& tx, std::size_t limit) {
+    std::vector<MessageId> out;
+    const auto rows = tx.exec(kDue, static_cast<std::int64_t>(limit));
+    for (const auto row : rows)
+        out.push_back(row.id<MessageId>(0));
+    return out;
+}
+
+std::optional<UserId> sender_if_due(db::Transaction& tx, MessageId message) {
+    const auto rows = tx.exec(kSenderIfDue, message);
+    if (rows.empty()) return std::nullopt;
+    return rows.front().id<UserId>(0);
 }
 
 ReactionCounts count_reactions(db::Transaction& tx, MessageId message, UserId user,

@@ -78,6 +78,10 @@ Millis write_text(db::Transaction& tx, MessageId message, std::int64_t change_se
 /// entries, so that catching up does not bring them back. Returns deleted_at.
 Millis scrub(db::Transaction& tx, MessageId message);
 void hide(db::Transaction& tx, MessageId message, UserId user);
+/// Messages whose time is over, the oldest first.
+std::vector<MessageId> due(db::Transaction& tx, std::size_t limit);
+/// The sender, when the message's time is over and it is still there.
+std::optional<UserId> sender_if_due(db::Transaction& tx, MessageId message);
 struct ReactionCounts {
     std::int64_t of_user = 0, kinds = 0, of_emoji = 0;
 };

@@ -136,11 +136,14 @@ std::string edited_data(MessageId message, UserId sender, std::string_view text,
     return out + "}";
 }
 
-std::string deleted_data(MessageId message, UserId actor, Millis at) {
+std::string deleted_data(MessageId message, const std::optional<UserId>& actor, Millis at) {
     std::string out;
     append_id(out, "{\"id\":", message);
     append_at(out, ",\"deleted_at\":", at);
-    append_id(out, ",\"deleted_by\":", actor);
+    if (actor)
+        append_id(out, ",\"deleted_by\":", *actor);
+    else
+        out += ",\"deleted_by\":null";
     return out + "}";
 }
 

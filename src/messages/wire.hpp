@@ -22,7 +22,8 @@ std::optional<Reaction> reaction_cursor(std::string_view text);
 
 // Data of log entries.
 std::string edited_data(MessageId message, UserId sender, std::string_view text, Millis at);
-std::string deleted_data(MessageId message, UserId actor, Millis at);
+/// No actor: the message's time was over.
+std::string deleted_data(MessageId message, const std::optional<UserId>& actor, Millis at);
 std::string reaction_data(MessageId message, UserId user, std::string_view emoji, std::int64_t count);
 
 }  // namespace supd::messages

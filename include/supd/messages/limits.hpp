@@ -1,6 +1,7 @@
 // Every limit of messages on one screen.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 
@@ -13,6 +14,9 @@ inline constexpr std::size_t kMaxMentions = 50;
 inline constexpr std::size_t kMaxMetadataBytes = 4 * 1024;  ///< as JSON
 inline constexpr std::int64_t kMinExpiresInS = 5;
 inline constexpr std::int64_t kMaxExpiresInS = 366LL * 24 * 3600;
+/// How often messages whose time is over are looked for, and how many one look deletes.
+inline constexpr std::chrono::seconds kExpireInterval{30};
+inline constexpr std::size_t kExpireBatch = 500;
 /// Edits of one message; all earlier texts are kept.
 inline constexpr std::int64_t kMaxEdits = 100;
 inline constexpr std::size_t kMaxEmojiBytes = 64;

@@ -11,6 +11,10 @@
 
 #include <memory>
 
+namespace supd::jobs {
+class Queue;
+}
+
 namespace supd::messages {
 
 namespace asio = boost::asio;
@@ -27,6 +31,8 @@ public:
 
     void add_routes(http::Router& router);
     void add_commands(ws::Commands& commands);
+    /// Deletes messages whose expires_in_s is over, every kExpireInterval.
+    void add_jobs(jobs::Queue& queue);
 
 private:
     std::unique_ptr<Context> context_;

@@ -1,0 +1,20 @@
+// Every limit of presence and typing on one screen.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+
+namespace supd::presence {
+
+/// People that one session may watch.
+inline constexpr std::size_t kMaxWatched = 500;
+inline constexpr std::size_t kMaxStatusTextBytes = 128;
+/// Who comes back sooner was never away: reconnecting phones do not flicker.
+inline constexpr std::chrono::seconds kOfflineDelay{5};
+/// Typing frames of one session (token bucket); what is above is dropped without a word.
+inline constexpr double kTypingPerSecond = 2;
+inline constexpr double kTypingBurst = 6;
+/// Clients stop showing "typing" after this, unless told again.
+inline constexpr std::chrono::seconds kTypingShown{8};
+
+}  // namespace supd::presence

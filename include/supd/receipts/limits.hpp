@@ -1,0 +1,19 @@
+// Every limit of receipts on one screen.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+
+namespace supd::receipts {
+
+/// How long marks that come by the socket are gathered before one statement writes them.
+inline constexpr std::chrono::milliseconds kFlushInterval{200};
+/// Marks written by one statement, and marks that may wait in a process; more are refused with 503
+/// `overloaded`.
+inline constexpr std::size_t kMaxBatch = 1000;
+inline constexpr std::size_t kMaxPending = 50'000;
+/// In larger chats a mark is told only to the reader's own devices: everybody telling everybody grows with
+/// the square. Who wants to know asks GET /chats/:id/reads.
+inline constexpr std::size_t kMaxFanoutMembers = 100;
+
+}  // namespace supd::receipts

@@ -1,0 +1,165 @@
+#include "board.hpp"
+
+#include <supd/presence/limits.hpp>
+
+#include <algorithm>
+
+namespace supd::presence {
+
+std::string_view name_of(Status status) noexcept {
+    switch (status) {
+        case Status::online:
+            return "online";
+        case Status::away:
+            return "away";
+        case Status::offline:
+            return "offline";
+    }
+    return "offline";
+}
+
+std::optional<Status> status_named(std::string_view name) noexcept {
+    if (name == "online") return Status::online;
+    if (name == "away") return Status::away;
+    if (name == "offline") return Status::offline;
+    return std::nullopt;
+}
+
+Presence Board::presence_of(UserId user) const {
+    Presence out;
+    out.user = user;
+    const auto person = people_.find(user);
+    if (person == people_.end()) return out;
+    out.status = person->second.shown ? person->second.chosen : Status::offline;
+    if (out.status == Status::offline)
+        out.last_seen = person->second.last_seen;
+    else
+        out.text = person->second.text;
+    return out;
+}
+
+std::optional<Notice> Board::notice(UserId user) const {
+    const auto watchers = watchers_.find(user);
+    if (watchers == watchers_.end()) return std::nullopt;
+    Notice out;
+    out.presence = presence_of(user);
+    for (const auto& id : watchers->second) {
+        const auto session = sessions_.find(id);
+        if (session != sessions_.end()) out.watchers.push_back(session->second.user);
+    }
+    std::ranges::sort(out.watchers);
+    const auto twice = std::ranges::unique(out.watchers);
+    out.watchers.erase(twice.begin(), twice.end());
+    return out;
+}
+
+std::optional<Notice> Board::connected(UserId user, SessionId session) {
+    const std::lock_guard lock(mutex_);
+    auto& entry = sessions_[session];
+    entry.user = user;
+    ++entry.sockets;
+    auto& person = people_[user];
+    ++person.sockets;
+    if (person.shown) return std::nullopt;
+    person.shown = true;
+    return notice(user);
+}
+
+void Board::disconnected(UserId user, SessionId session) {
+    const std::lock_guard lock(mutex_);
+    const auto entry = sessions_.find(session);
+    if (entry != sessions_.end() && --entry->second.sockets <= 0) {
+        unwatch(session, entry->second);
+        sessions_.erase(entry);
+    }
+    const auto person = people_.find(user);
+    if (person == people_.end() || --person->second.sockets > 0) return;
+    person->second.last_seen = clock_.now_ms();
+    person->second.leaves = clock_.steady() + kOfflineDelay;
+    leaving_.push_back({person->second.leaves, user});
+}
+
+std::vector<Notice> Board::expire() {
+    const std::lock_guard lock(mutex_);
+    std::vector<Notice> out;
+    while (!leaving_.empty() && leaving_.front().at <= clock_.steady()) {
+        const auto [at, user] = leaving_.front();
+        leaving_.pop_front();
+        const auto person = people_.find(user);
+        if (person == people_.end() || person->second.sockets > 0 || !person->second.shown) continue;
+        if (person->second.leaves != at) continue;  // came back and left again: the later entry counts
+        const bool was_visible = person->second.chosen != Status::offline;
+        person->second.shown = false;
+        if (auto told = notice(user); told && was_visible) out.push_back(std::move(*told));
+        if (watchers_.contains(user))
+            person->second = Person{.last_seen = person->second.last_seen};
+        else
+            people_.erase(person);
+    }
+    return out;
+}
+
+std::optional<base::Monotonic::time_point> Board::next_expiry() const {
+    const std::lock_guard lock(mutex_);
+    if (leaving_.empty()) return std::nullopt;
+    return leaving_.front().at;
+}
+
+std::optional<Notice> Board::say(UserId user, Status status, std::string text) {
+    const std::lock_guard lock(mutex_);
+    const auto person = people_.find(user);
+    if (person == people_.end()) return std::nullopt;
+    if (person->second.chosen == status && person->second.text == text) return std::nullopt;
+    const bool told = person->second.chosen != Status::offline || status != Status::offline;
+    person->second.chosen = status;
+    person->second.text = std::move(text);
+    person->second.last_seen = clock_.now_ms();
+    if (!told) return std::nullopt;
+    return notice(user);
+}
+
+void Board::unwatch(SessionId id, Session& session) {
+    for (const auto& user : session.watches) {
+        const auto watchers = watchers_.find(user);
+        if (watchers == watchers_.end()) continue;
+        watchers->second.erase(id);
+        if (watchers->second.empty()) watchers_.erase(watchers);
+    }
+    session.watches.clear();
+}
+
+std::vector<Presence> Board::watch(SessionId session, const std::vector<UserId>& users) {
+    const std::lock_guard lock(mutex_);
+    std::vector<Presence> out;
+    const auto entry = sessions_.find(session);
+    if (entry == sessions_.end()) return out;
+    unwatch(session, entry->second);
+    entry->second.watches = users;
+    for (const auto& user : users) {
+        watchers_[user].insert(session);
+        out.push_back(presence_of(user));
+    }
+    return out;
+}
+
+bool Board::may_type(SessionId session) {
+    const std::lock_guard lock(mutex_);
+    const auto entry = sessions_.find(session);
+    if (entry == sessions_.end()) return false;
+    auto& one = entry->second;
+    const auto now = clock_.steady();
+    const double passed = one.typed ? std::chrono::duration<double>(now - *one.typed).count() : kTypingBurst;
+    one.typing_tokens = static_cast<float>(
+        std::min(kTypingBurst, static_cast<double>(one.typing_tokens) + passed * kTypingPerSecond));
+    one.typed = now;
+    if (one.typing_tokens < 1) return false;
+    one.typing_tokens -= 1;
+    return true;
+}
+
+std::size_t Board::watched() const {
+    const std::lock_guard lock(mutex_);
+    return watchers_.size();
+}
+
+}  // namespace supd::presence

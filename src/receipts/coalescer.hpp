@@ -1,0 +1,47 @@
+// Gathers marks and writes them in batches. A timer runs only while something waits, so an idle server does
+// nothing. Thread-safe.
+#pragma once
+
+#include "store.hpp"
+
+#include <supd/async/io_threads.hpp>
+#include <supd/async/task_group.hpp>
+#include <supd/db/database.hpp>
+
+#include <functional>
+#include <map>
+#include <mutex>
+#include <utility>
+#include <vector>
+
+namespace supd::receipts {
+
+namespace asio = boost::asio;
+
+class Coalescer {
+public:
+    /// `announce` is told of what was stored, on an io thread, after COMMIT.
+    Coalescer(db::Database& database, async::IoThreads& threads,
+              std::function<void(const std::vector<Moved>&)> announce);
+
+    /// Throws 503 `overloaded` when too many wait.
+    void add(const Mark& mark);
+    void stop();
+
+private:
+    asio::awaitable<void> drain();
+    /// Empty: nothing waits, and the next add() starts over.
+    std::vector<Mark> take();
+    void put_back(const std::vector<Mark>& marks);
+    void merge(const Mark& mark);
+
+    db::Database& database_;
+    async::IoThreads& threads_;
+    std::function<void(const std::vector<Moved>&)> announce_;
+    std::mutex mutex_;
+    std::map<std::pair<ChatId, UserId>, Mark> waiting_;  // sorted: see store::move
+    bool draining_ = false;
+    async::TaskGroup tasks_{"receipts"};
+};
+
+}  // namespace supd::receipts
