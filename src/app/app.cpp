@@ -22,6 +22,8 @@
 #include <supd/messages/messages.hpp>
 #include <supd/metrics/metrics.hpp>
 #include <supd/net/tls.hpp>
+#include <supd/presence/presence.hpp>
+#include <supd/receipts/receipts.hpp>
 #include <supd/sync/sync.hpp>
 #include <supd/ws/endpoint.hpp>
 
@@ -160,6 +162,9 @@ struct App::Parts {
     accounts::Module accounts;
     chats::Module chats;
     messages::Module messages;
+    receipts::Module receipts;
+    base::SystemClock clock;
+    presence::Module presence;
     sync::Module sync;
     std::unique_ptr<jobs::Observer> job_observer;
     jobs::Queue jobs;
@@ -189,6 +194,8 @@ struct App::Parts {
           accounts(database, cpu, limiter, revocations, accounts_config(config)),
           chats(database, hub),
           messages(database, writer, hub),
+          receipts(database, hub, io),
+          presence(database, hub, io, clock),
           sync(database, reader, hub, list_chats_by_id),
           job_observer(jobs::observe_with(metrics)),
           jobs(database, {}, job_observer.get()),
@@ -199,11 +206,15 @@ struct App::Parts {
         accounts.add_routes(router);
         chats.add_routes(router);
         messages.add_routes(router);
+        receipts.add_routes(router);
         sync.add_routes(router);
         health.add_routes(router);
         health.add_admin_routes(admin_router, metrics);
         add_public_pages(router, config.name);
         messages.add_commands(commands);
+        receipts.add_commands(commands);
+        presence.add_commands(commands);
+        presence.watch(endpoint);
         endpoint.set_catch_up([this](std::shared_ptr<ws::Session> session, std::optional<std::string> cursor) {
             return sync.catch_up(std::move(session), std::move(cursor));
         });
@@ -213,6 +224,7 @@ struct App::Parts {
         server.on_upgrade("/ws", [this](http::Request request, std::unique_ptr<net::Stream> stream, std::string rest) {
             endpoint.upgrade(std::move(request), std::move(stream), std::move(rest));
         });
+        messages.add_jobs(jobs);
         add_periodic_jobs(jobs);
         observe(metrics, database, cpu, writer, hub, endpoint, reader);
     }
@@ -290,6 +302,8 @@ void App::stop() {
     p.endpoint.wait_closed(std::min(until, base::Monotonic::now() + std::chrono::seconds(3)));
     p.writer.stop();
     p.endpoint.stop();
+    p.receipts.stop();
+    p.presence.stop();
     p.hub.stop();
     boost::asio::co_spawn(p.io.context(0), p.jobs.stop(std::chrono::seconds(3)), boost::asio::use_future).get();
     p.tasks.cancel();

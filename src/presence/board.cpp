@@ -91,10 +91,13 @@ std::vector<Notice> Board::expire() {
         const bool was_visible = person->second.chosen != Status::offline;
         person->second.shown = false;
         if (auto told = notice(user); told && was_visible) out.push_back(std::move(*told));
-        if (watchers_.contains(user))
-            person->second = Person{.last_seen = person->second.last_seen};
-        else
+        if (watchers_.contains(user)) {
+            const auto last_seen = person->second.last_seen;
+            person->second = Person{};
+            person->second.last_seen = last_seen;
+        } else {
             people_.erase(person);
+        }
     }
     return out;
 }

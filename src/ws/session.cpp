@@ -84,6 +84,7 @@ void Session::on_readable(bool ok) {
         last_read_ = base::Monotonic::now();
         ping_sent_ = false;
         consume(std::span(shard.buffer.data(), got.bytes));
+        if (got.bytes < shard.buffer.size()) break;  // drained; a wait re-arms, so there is no need to see EAGAIN
     }
     if (state_ != State::closed) read_more();
 }
