@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import random
+import signal
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 
@@ -84,6 +86,12 @@ def no_incidents() -> Iterator[None]:
     seen, daemons.incidents[:] = list(daemons.incidents), []
     if seen:
         pytest.fail("\n".join(seen), pytrace=False)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """A test run that is ended by SIGTERM leaves nothing behind either."""
+    signal.signal(signal.SIGTERM, lambda *_: pytest.exit("terminated", returncode=143))
+    atexit.register(daemons.kill_all)
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:

@@ -112,7 +112,10 @@ bool FrameDecoder::parse_header(std::span<char>& data, Event& out) {
 
 FrameDecoder::Event FrameDecoder::next(std::span<char>& data) {
     Event out;
-    if (failed_) return fault(CloseCode::protocol_error);
+    if (failed_) {  // told once; what follows is not looked at
+        data = data.last(0);
+        return out;
+    }
     while (true) {
         if (!in_payload_) {
             if (data.empty() && header_have_ == 0) return out;

@@ -10,7 +10,7 @@ from collections import defaultdict
 import pytest
 
 from rig.checker import assert_clean, summary
-from rig.client import Account, Rest, a_chat, a_user
+from rig.client import Account, Rest, a_chat, a_user, an_id
 from rig.daemon import Daemon, shared_secret
 from rig.load import Load
 from rig.postgres import PostgresCluster
@@ -35,7 +35,8 @@ async def test_a_cursor_never_skips(pair: list[Daemon], seed: int, chance: rando
     through /sync, each page at a process of its own; what a reader got is dense in every chat."""
     rests = [Rest(daemon.url) for daemon in pair]
     people = await asyncio.gather(*(a_user(rests[number % 2]) for number in range(WRITERS)))
-    chats = [(await a_chat(people[0], *people[1:]))["id"] for _ in range(CHATS)]
+    # Random ids: their order is not that in which they were made.
+    chats = [(await a_chat(people[0], *people[1:], id=an_id()))["id"] for _ in range(CHATS)]
     starts = [await people[number].snapshot() for number in range(READERS)]
     base = {chat: starts[0]["chats"][chat]["last_seq"] for chat in chats}
     seen: list[dict[str, list[int]]] = [defaultdict(list) for _ in range(READERS)]

@@ -269,6 +269,12 @@ class Daemon:
             time.sleep(0.1)
 
 
+def kill_all() -> None:
+    for each in list(running):
+        each.kill()
+        each.close()
+
+
 def shared_secret() -> str:
     """A JWT secret for daemons that serve one database together."""
     return secrets.token_urlsafe(48)
