@@ -99,15 +99,15 @@ async def test_every_frame_is_described(rest: Rest) -> None:
         await anns.call("ping")
         await anns.call("message", {"id": "no id", "chat_id": chat})
         await anns.call("no_such_command", {})
-        if (await bobs.call("subscribe_presence", {"user_ids": [ann.id]}))["type"] == "ack":
-            await anns.call("presence", {"status": "away", "status_text": "at lunch"})
-            await bobs.until("presence")
-            await anns.send("typing", {"chat_id": chat, "state": "typing"})
-            await bobs.until("typing")
-            await bobs.send("delivered", {"chat_id": chat, "seq": 1})
-            await anns.until("delivered")
-            await bobs.send("read_receipt", {"chat_id": chat, "seq": 2})
-            await anns.until("read_receipt")
+        assert (await bobs.call("subscribe_presence", {"user_ids": [ann.id]}))["type"] == "ack"
+        assert (await anns.call("presence", {"status": "away", "status_text": "at lunch"}))["type"] == "ack"
+        await bobs.until("presence")
+        await anns.send("typing", {"chat_id": chat, "state": "typing"})
+        await bobs.until("typing")
+        await bobs.send("delivered", {"chat_id": chat, "seq": 1})
+        await anns.until("delivered")
+        await bobs.send("read_receipt", {"chat_id": chat, "seq": 2})
+        await anns.until("read_receipt")
         frames = anns.frames + bobs.frames
     known, wrong = validators(), []
     for frame in frames:
