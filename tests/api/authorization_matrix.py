@@ -80,6 +80,7 @@ ROWS: dict[str, Row] = {
     "GET /health": Row(everybody({200}), open={200}),
     "GET /livez": Row(everybody({200}), open={200}),
     "GET /readyz": Row(everybody({200}), open={200}),
+    "GET /.well-known/supd": Row(everybody({200}), open={200}),
     f"GET {V1}/server": Row(everybody({200}), open={200}),
     f"GET {V1}/openapi.json": Row(everybody({200}), open={200}),
     f"GET {V1}/asyncapi.json": Row(everybody({200}), open={200}),

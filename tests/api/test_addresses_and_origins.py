@@ -59,7 +59,7 @@ async def test_the_api_limit_is_per_user(limited: Daemon, spawn, postgres) -> No
 
 async def test_a_trusted_proxy_is_believed_from_the_right(spawn, postgres) -> None:
     daemon = spawn(database_url=postgres.new_database(), name="proxied", settings={
-        "SUPD__RATE_LIMIT__ENABLED": "true", "SUPD__HTTP__TRUSTED_PROXIES": "127.0.0.0/8"}).start()
+        "SUPD__RATE_LIMIT__ENABLED": "true", "SUPD__SERVER__TRUSTED_PROXIES": "127.0.0.0/8"}).start()
     async with Rest(daemon.url) as rest:
         tries = await tries_until_limited(rest, lambda: {"X-Forwarded-For": "6.6.6.6, 198.51.100.7"})
         assert tries <= 30

@@ -14,7 +14,7 @@ from rig.postgres import CLUSTER_USER, PostgresCluster, server_binaries
 async def test_no_mark_leaves_its_place(spawn, postgres: PostgresCluster) -> None:
     url = postgres.new_database()
     daemon = spawn(database_url=url, name="canary", settings={
-        "LOG_LEVEL": "trace", "JWT_SECRET": (secret := "mark" + secrets.token_hex(24))}).start()
+        "LOG_LEVEL": "debug", "JWT_SECRET": (secret := "mark" + secrets.token_hex(24))}).start()
     marks: dict[str, str] = {"jwt secret": secret}
 
     def mark(what: str) -> str:
