@@ -32,6 +32,7 @@ using Clock = std::chrono::steady_clock;
 namespace {
 
 constexpr milliseconds kPingInterval{15};
+constexpr milliseconds kLongestPing{500};
 constexpr milliseconds kFirstBackoff{100};
 constexpr milliseconds kLongestBackoff{5000};
 constexpr seconds kStable{30};           // ran so long: the next failure starts at the first back-off
@@ -238,9 +239,11 @@ void EmbeddedPostgres::Supervisor::end_leftovers() {
         first.wait(kFirstBackoff);
         if (stopping()) throw PostgresError("stopped while starting");
     }
-    // The recorded pid may by now belong to a stranger (usual after a container restart), and
-    // PostgreSQL would take it for a living postmaster. Nothing runs in the cluster: see above.
+    // The pids recorded in the cluster and beside the socket may by now belong to a stranger (usual
+    // after a container restart), and PostgreSQL would take it for a living postmaster. Nothing runs in
+    // the cluster: see above.
     std::error_code ec;
+    fs::remove(layout_.socket_dir / (".s.PGSQL." + std::to_string(kSocketPort) + ".lock"), ec);
     if (recorded_postmaster(layout_) != 0) fs::remove(layout_.cluster / "postmaster.pid", ec);
 }
 
@@ -258,13 +261,16 @@ Child EmbeddedPostgres::Supervisor::launch() {
 bool EmbeddedPostgres::Supervisor::wait_until_ready(Child& child) {
     const std::string admin = conninfo_for(layout_.socket_dir, kAdminRole, "postgres");
     const auto deadline = Clock::now() + options_.start_timeout;
+    milliseconds interval =
+        kPingInterval;  // longer while it recovers: each refused ping is a line in its log
     while (Clock::now() < deadline) {
         if (child.wait(milliseconds(0))) return false;
         if (PQping(admin.c_str()) == PQPING_OK) return true;
-        if (pause(kPingInterval)) {
+        if (pause(interval)) {
             shut_down(child);
             return false;
         }
+        interval = std::min(interval + interval / 4, kLongestPing);
     }
     shut_down(child);
     throw PostgresError("PostgreSQL was not ready in time, see " + layout_.log_file.string());

@@ -130,6 +130,7 @@ TEST_F(EmbeddedPostgresTest, LivesThroughStartKillAndRestart) {
     // A recorded pid that now belongs to a stranger does not keep the server from starting.
     {
         std::ofstream stale(options_.data_dir / "postgres" / "postmaster.pid");
+        std::ofstream(options_.data_dir / "run" / ".s.PGSQL.5432.lock") << ::getpid() << "\n";
         stale << ::getpid() << "\n" << (options_.data_dir / "postgres").string() << "\n0\n5432\n\n\n";
     }
     EmbeddedPostgres server(options_);
