@@ -168,3 +168,12 @@ async def test_users_of_the_embedded_database(spawn) -> None:
     # One data directory, one daemon.
     second = daemon.run("serve", "--port", "0", "--admin-port", "0", *place)
     assert second.returncode == UNAVAILABLE and "in use by another supd" in second.stderr
+
+
+def test_routes_are_listed_without_a_database(binary: str, tmp_path: Path) -> None:
+    done = subprocess.run([binary, "routes", "--json"], capture_output=True, text=True, timeout=60, cwd=tmp_path, env={})
+    rows = json.loads(done.stdout)
+    assert done.returncode == 0 and not list(tmp_path.iterdir())
+    assert {"method", "path", "policy", "operation"} <= set(rows[0])
+    keys = {f"{row['method']} {row['path']}" for row in rows}
+    assert {"POST /api/v1/auth/register", "GET /api/v1/sync"} <= keys and len(keys) == len(rows)
