@@ -7,7 +7,14 @@ function(supd_module name)
   target_include_directories(supd_${name} PUBLIC ${CMAKE_SOURCE_DIR}/include PRIVATE ${CMAKE_CURRENT_SOURCE_DIR}/${name})
   list(TRANSFORM M_DEPENDS PREPEND supd_)
   target_link_libraries(supd_${name} PUBLIC ${M_DEPENDS} ${M_LINK} PRIVATE ${M_PRIVATE_LINK})
-  if(TARGET supd_pch)
-    target_precompile_headers(supd_${name} REUSE_FROM supd_pch)
-  endif()
+  supd_use_pch(supd_${name})
+endfunction()
+
+# The precompiled header by a path relative to the build folder, where Ninja runs the compiler: CMake's own REUSE_FROM
+# names it by its full path, and no two clones would share a ccache entry.
+function(supd_use_pch target)
+  set(pch src/CMakeFiles/supd_pch.dir/cmake_pch.hxx.pch)
+  get_target_property(sources ${target} SOURCES)
+  set_property(SOURCE ${sources} APPEND PROPERTY OBJECT_DEPENDS ${CMAKE_BINARY_DIR}/${pch})
+  target_compile_options(${target} PRIVATE "$<$<COMPILE_LANGUAGE:CXX>:SHELL:-Xclang -include-pch -Xclang ${pch}>")
 endfunction()
