@@ -22,7 +22,7 @@ DAEMON_KILLS = int(os.environ.get("SUPD_KILLS", "200" if LONG else "10"))
 BACKEND_KILLS = 50 if LONG else 5
 IMMEDIATE_RESTARTS = 20 if LONG else 3
 RATE = float(os.environ.get("SUPD_RATE", "1000"))
-KILL_PAUSE_S = (1.0, 10.0) if LONG else (1.0, 3.0)
+KILL_PAUSE_S = (1.0, 3.0)
 READY_AGAIN_S = 3.0
 SENDS_AGAIN_S = 5.0
 
