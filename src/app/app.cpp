@@ -209,7 +209,7 @@ struct App::Parts {
         receipts.add_routes(router);
         sync.add_routes(router);
         health.add_routes(router);
-        health.add_admin_routes(admin_router, metrics);
+        health.add_admin_routes(admin_router, metrics, reader);
         add_public_pages(router, config.name);
         messages.add_commands(commands);
         receipts.add_commands(commands);

@@ -2,10 +2,13 @@
 
 #include <nlohmann/json.hpp>
 
+#include <limits>
+
 namespace supd::app {
 namespace {
 
-constexpr std::chrono::milliseconds kProbeKept{1000};  // probes are cheap to ask and must stay cheap to answer
+constexpr std::chrono::milliseconds kProbeKept{
+    1000};  // probes are cheap to ask and must stay cheap to answer
 
 using http::Limit;
 using http::Policy;
@@ -15,12 +18,16 @@ using http::Request;
 }  // namespace
 
 Health::Health(db::Database& database, jobs::Queue& jobs, std::string version)
-    : database_(database), jobs_(jobs), version_(std::move(version)) {}
+    : database_(database),
+      jobs_(jobs),
+      version_(std::move(version)),
+      w_age_s_(std::numeric_limits<double>::quiet_NaN()) {}
 
 asio::awaitable<Health::Probe> Health::probe() {
     {
         const std::lock_guard lock(mutex_);
-        if (last_.at != base::Monotonic::time_point{} && base::Monotonic::now() - last_.at < kProbeKept) co_return last_;
+        if (last_.at != base::Monotonic::time_point{} && base::Monotonic::now() - last_.at < kProbeKept)
+            co_return last_;
     }
     Probe fresh;
     fresh.database = co_await database_.reachable();
@@ -54,7 +61,9 @@ asio::awaitable<Reply> Health::readyz(Request) {
     co_return Reply::json(out.dump(), reason ? 503 : 200);
 }
 
-asio::awaitable<Reply> Health::livez(Request) { co_return Reply::json(std::string(R"({"alive":true})")); }
+asio::awaitable<Reply> Health::livez(Request) {
+    co_return Reply::json(std::string(R"({"alive":true})"));
+}
 
 void Health::add_routes(http::Router& router) {
     router.add({"GET", "/health", Policy::open, Limit::none, "get_health",
@@ -65,10 +74,28 @@ void Health::add_routes(http::Router& router) {
                 [this](Request request) { return readyz(std::move(request)); }});
 }
 
-void Health::add_admin_routes(http::Router& router, metrics::Registry& metrics) {
+// Asked of the database at each scrape; while it is away the metric is left out.
+asio::awaitable<void> Health::measure_w_age(chatlog::Reader& reader) {
+    double age = std::numeric_limits<double>::quiet_NaN();
+    const auto now = co_await probe();
+    try {
+        if (now.database) age = co_await reader.w_age();
+    } catch (const base::Error&) {
+        age = std::numeric_limits<double>::quiet_NaN();
+    }
+    w_age_s_ = age;
+}
+
+void Health::add_admin_routes(http::Router& router, metrics::Registry& metrics, chatlog::Reader& reader) {
     add_routes(router);
+    metrics.gauge_callback("stream_w_age_seconds",
+                           "Age of the oldest writing transaction: cursors cannot move past it",
+                           [this] { return w_age_s_.load(); });
     auto* registry = &metrics;
-    router.add({"GET", "/metrics", Policy::open, Limit::none, "get_metrics", [registry](Request) -> asio::awaitable<Reply> {
+    auto* log = &reader;
+    router.add({"GET", "/metrics", Policy::open, Limit::none, "get_metrics",
+                [this, registry, log](Request) -> asio::awaitable<Reply> {
+                    co_await measure_w_age(*log);
                     Reply out;
                     out.content_type = "text/plain; version=0.0.4; charset=utf-8";
                     out.body = registry->expose();

@@ -1,6 +1,8 @@
-// What operators and load balancers ask: /livez (the process turns), /readyz (it can serve), /health (in words).
+// What operators and load balancers ask: /livez (the process turns), /readyz (it can serve), /health (in
+// words).
 #pragma once
 
+#include <supd/chatlog/reader.hpp>
 #include <supd/db/database.hpp>
 #include <supd/http/router.hpp>
 #include <supd/jobs/queue.hpp>
@@ -20,7 +22,7 @@ public:
 
     void add_routes(http::Router& router);
     /// The same with detail, and /metrics: for the admin listener.
-    void add_admin_routes(http::Router& router, metrics::Registry& metrics);
+    void add_admin_routes(http::Router& router, metrics::Registry& metrics, chatlog::Reader& reader);
     void set_ready(bool ready) noexcept { ready_ = ready; }
 
 private:
@@ -32,6 +34,7 @@ private:
     asio::awaitable<http::Reply> health(http::Request request);
     asio::awaitable<http::Reply> readyz(http::Request request);
     asio::awaitable<http::Reply> livez(http::Request request);
+    asio::awaitable<void> measure_w_age(chatlog::Reader& reader);
 
     db::Database& database_;
     jobs::Queue& jobs_;
@@ -40,6 +43,7 @@ private:
     std::atomic<bool> ready_{false};
     std::mutex mutex_;
     Probe last_;
+    std::atomic<double> w_age_s_;  // NaN: not known
 };
 
 /// `GET /`, `/.well-known/supd`, `GET /api/v1/server`, the API documents.
