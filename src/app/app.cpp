@@ -1,8 +1,8 @@
 #include "app.hpp"
 
-#include <boost/asio/steady_timer.hpp>
-#include <boost/asio/use_future.hpp>
-#include <nlohmann/json.hpp>
+#include "health.hpp"
+#include "observe.hpp"
+#include "periodic_jobs.hpp"
 
 #include <supd/accounts/accounts.hpp>
 #include <supd/async/blocking_pool.hpp>
@@ -27,9 +27,9 @@
 #include <supd/sync/sync.hpp>
 #include <supd/ws/endpoint.hpp>
 
-#include "health.hpp"
-#include "observe.hpp"
-#include "periodic_jobs.hpp"
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_future.hpp>
+#include <nlohmann/json.hpp>
 
 #include <algorithm>
 #include <thread>
@@ -37,10 +37,10 @@
 namespace supd::app {
 namespace {
 
-constexpr std::size_t kWriterLanes = 2;      // measured: more only adds latency (docs/benchmarks.md)
-constexpr std::size_t kCpuQueue = 64;        // password hashes that may wait
+constexpr std::size_t kWriterLanes = 2;  // measured: more only adds latency (docs/benchmarks.md)
+constexpr std::size_t kCpuQueue = 64;    // password hashes that may wait
 constexpr std::chrono::milliseconds kCpuWait{5000};
-constexpr int kReconnectSpreadMs = 3000;     // a restart must not be answered by all clients at once
+constexpr int kReconnectSpreadMs = 3000;  // a restart must not be answered by all clients at once
 
 std::size_t io_thread_count(const Config& config) {
     if (config.server.io_threads > 0) return static_cast<std::size_t>(config.server.io_threads);
@@ -66,7 +66,8 @@ async::BlockingPool::Limits cpu_limits() {
 accounts::Config accounts_config(const Config& config) {
     accounts::Config out;
     out.secrets.emplace_back(config.auth.jwt_secret.reveal());
-    for (const auto& secret : config.auth.jwt_previous_secrets) out.secrets.emplace_back(secret.reveal());
+    for (const auto& secret : config.auth.jwt_previous_secrets)
+        out.secrets.emplace_back(secret.reveal());
     out.issuer = config.name;
     using crypto::PasswordProfile;
     out.password_profile = config.auth.password_hash == "minimal"       ? PasswordProfile::minimal
@@ -126,7 +127,8 @@ chatlog::Writer::Options writer_options(std::string url) {
     return out;
 }
 
-sync::ChatPage list_chats_by_id(db::Transaction& tx, base::UserId user, base::ChatId after, std::size_t limit) {
+sync::ChatPage list_chats_by_id(db::Transaction& tx, base::UserId user, base::ChatId after,
+                                std::size_t limit) {
     sync::ChatPage out;
     for (const auto& chat : chats::chats_after(tx, user, after, limit + 1)) {
         if (out.chats.size() == limit) {
@@ -143,7 +145,9 @@ sync::ChatPage list_chats_by_id(db::Transaction& tx, base::UserId user, base::Ch
 
 }  // namespace
 
-std::string_view version() noexcept { return SUPD_VERSION; }
+std::string_view version() noexcept {
+    return SUPD_VERSION;
+}
 
 // Members in the order of construction; destroyed in reverse.
 struct App::Parts {
@@ -215,15 +219,17 @@ struct App::Parts {
         receipts.add_commands(commands);
         presence.add_commands(commands);
         presence.watch(endpoint);
-        endpoint.set_catch_up([this](std::shared_ptr<ws::Session> session, std::optional<std::string> cursor) {
-            return sync.catch_up(std::move(session), std::move(cursor));
-        });
+        endpoint.set_catch_up(
+            [this](std::shared_ptr<ws::Session> session, std::optional<std::string> cursor) {
+                return sync.catch_up(std::move(session), std::move(cursor));
+            });
         revocations.on_revoked([this](base::SessionId session) {
             hub.close_session(session, ws::CloseCode::unauthenticated, "session revoked");
         });
-        server.on_upgrade("/ws", [this](http::Request request, std::unique_ptr<net::Stream> stream, std::string rest) {
-            endpoint.upgrade(std::move(request), std::move(stream), std::move(rest));
-        });
+        server.on_upgrade(
+            "/ws", [this](http::Request request, std::unique_ptr<net::Stream> stream, std::string rest) {
+                endpoint.upgrade(std::move(request), std::move(stream), std::move(rest));
+            });
         messages.add_jobs(jobs);
         add_periodic_jobs(jobs);
         observe(metrics, database, cpu, writer, hub, endpoint, reader);
@@ -282,7 +288,8 @@ std::string App::ready_line() const {
     };
     nlohmann::ordered_json line;
     line["event"] = "ready";
-    line["url"] = (p.tls ? "https://" : "http://") + shown(p.config.server.host) + ":" + std::to_string(p.port);
+    line["url"] =
+        (p.tls ? "https://" : "http://") + shown(p.config.server.host) + ":" + std::to_string(p.port);
     line["admin_url"] = "http://" + shown(p.config.server.admin_host) + ":" + std::to_string(p.admin_port);
     line["version"] = version();
     line["pid"] = getpid();
@@ -305,7 +312,8 @@ void App::stop() {
     p.receipts.stop();
     p.presence.stop();
     p.hub.stop();
-    boost::asio::co_spawn(p.io.context(0), p.jobs.stop(std::chrono::seconds(3)), boost::asio::use_future).get();
+    boost::asio::co_spawn(p.io.context(0), p.jobs.stop(std::chrono::seconds(3)), boost::asio::use_future)
+        .get();
     p.tasks.cancel();
     p.tasks.wait();
     p.admin.stop();
@@ -323,7 +331,11 @@ void App::reload() {
     }
 }
 
-const http::Router& App::routes() const { return parts_->router; }
-const ws::Commands& App::commands() const { return parts_->commands; }
+const http::Router& App::routes() const {
+    return parts_->router;
+}
+const ws::Commands& App::commands() const {
+    return parts_->commands;
+}
 
 }  // namespace supd::app

@@ -1,5 +1,5 @@
-// The wiring: constructs the modules in order, starts them, stops them in reverse. Nothing receives an App&, it has no
-// getters; a module gets what it needs in its constructor.
+// The wiring: constructs the modules in order, starts them, stops them in reverse. Nothing receives an App&,
+// it has no getters; a module gets what it needs in its constructor.
 #pragma once
 
 #include "config.hpp"
@@ -15,13 +15,15 @@ namespace supd::app {
 
 class App {
 public:
-    /// `database_url`: where PostgreSQL is. Opens nothing yet, so that the route table can be listed without one.
+    /// `database_url`: where PostgreSQL is. Opens nothing yet, so that the route table can be listed without
+    /// one.
     App(Config config, std::string database_url);
     ~App();
     App(const App&) = delete;
     App& operator=(const App&) = delete;
 
-    /// Serves. Throws base::Error when the database cannot be reached, boost::system::system_error for a port.
+    /// Serves. Throws base::Error when the database cannot be reached, boost::system::system_error for a
+    /// port.
     void start();
     /// The line for stdout: `{"event": "ready", ...}`.
     std::string ready_line() const;

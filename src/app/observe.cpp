@@ -2,13 +2,14 @@
 
 namespace supd::app {
 
-void observe(metrics::Registry& metrics, db::Database& database, async::BlockingPool& cpu, chatlog::Writer& writer,
-             ws::Hub& hub, ws::Endpoint& endpoint, chatlog::Reader&) {
+void observe(metrics::Registry& metrics, db::Database& database, async::BlockingPool& cpu,
+             chatlog::Writer& writer, ws::Hub& hub, ws::Endpoint& endpoint, chatlog::Reader&) {
     metrics.gauge_callback("db_pool_queued", "Transactions that wait for a database connection",
                            [&] { return static_cast<double>(database.queued()); });
     metrics.gauge_callback("db_pool_busy", "Database connections in use",
                            [&] { return static_cast<double>(database.busy()); });
-    metrics.gauge_callback("cpu_pool_queued", "Password hashes that wait", [&] { return static_cast<double>(cpu.queued()); });
+    metrics.gauge_callback("cpu_pool_queued", "Password hashes that wait",
+                           [&] { return static_cast<double>(cpu.queued()); });
     metrics.gauge_callback("writer_queued", "Messages that wait for their commit",
                            [&] { return static_cast<double>(writer.queued()); });
     metrics.gauge_callback("websocket_connections_active", "Open WebSocket connections",
@@ -17,9 +18,11 @@ void observe(metrics::Registry& metrics, db::Database& database, async::Blocking
                            [&] { return static_cast<double>(hub.connected()); });
     auto& sent = metrics.counter("messages_sent_total", "Messages stored");
     auto& rows = metrics.histogram("commit_batch_size", "Messages per commit", metrics::size_bounds(256));
-    auto& seconds = metrics.histogram("commit_seconds", "Time of one batch from sending to COMMIT", metrics::latency_bounds());
-    auto& delivery = metrics.histogram("message_delivery_seconds",
-                                       "From a message's arrival to its hand-over to the hub", metrics::latency_bounds());
+    auto& seconds = metrics.histogram("commit_seconds", "Time of one batch from sending to COMMIT",
+                                      metrics::latency_bounds());
+    auto& delivery =
+        metrics.histogram("message_delivery_seconds", "From a message's arrival to its hand-over to the hub",
+                          metrics::latency_bounds());
     writer.on_commit([&](const chatlog::CommitStats& commit) {
         sent.add(commit.stored);
         rows.observe(static_cast<double>(commit.rows));

@@ -11,7 +11,7 @@
 
 namespace supd::app {
 
-void observe(metrics::Registry& metrics, db::Database& database, async::BlockingPool& cpu, chatlog::Writer& writer,
-             ws::Hub& hub, ws::Endpoint& endpoint, chatlog::Reader& reader);
+void observe(metrics::Registry& metrics, db::Database& database, async::BlockingPool& cpu,
+             chatlog::Writer& writer, ws::Hub& hub, ws::Endpoint& endpoint, chatlog::Reader& reader);
 
 }  // namespace supd::app

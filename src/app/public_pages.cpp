@@ -1,5 +1,6 @@
 // What anybody may read: the front page, discovery, the server's limits, the API documents.
-#include <nlohmann/json.hpp>
+#include "app.hpp"
+#include "health.hpp"
 
 #include <supd/chats/limits.hpp>
 #include <supd/http/api_documents.hpp>
@@ -7,8 +8,7 @@
 #include <supd/messages/limits.hpp>
 #include <supd/ws/frame_decoder.hpp>
 
-#include "app.hpp"
-#include "health.hpp"
+#include <nlohmann/json.hpp>
 
 namespace supd::app {
 namespace {
@@ -22,11 +22,20 @@ std::string html_text(std::string_view text) {
     std::string out;
     for (const char c : text) {
         switch (c) {
-            case '<': out += "&lt;"; break;
-            case '>': out += "&gt;"; break;
-            case '&': out += "&amp;"; break;
-            case '"': out += "&quot;"; break;
-            default: out += c;
+            case '<':
+                out += "&lt;";
+                break;
+            case '>':
+                out += "&gt;";
+                break;
+            case '&':
+                out += "&amp;";
+                break;
+            case '"':
+                out += "&quot;";
+                break;
+            default:
+                out += c;
         }
     }
     return out;
@@ -49,7 +58,8 @@ std::string server_json(const std::string& name) {
     out["version"] = version();
     out["protocol"] = 1;
     out["limits"] = nlohmann::ordered_json::parse(limits_json());
-    out["features"] = {"direct", "group", "channel", "reactions", "edits", "replies", "receipts", "typing", "presence", "sync"};
+    out["features"] = {"direct",  "group",    "channel", "reactions", "edits",
+                       "replies", "receipts", "typing",  "presence",  "sync"};
     out["min_client_versions"] = nlohmann::ordered_json::object();
     return out.dump();
 }

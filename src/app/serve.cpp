@@ -1,12 +1,12 @@
 #include "serve.hpp"
 
-#include <supd/base/log.hpp>
-#include <supd/db/migrator.hpp>
-
 #include "app.hpp"
 #include "cli.hpp"
 #include "database_access.hpp"
 #include "secrets.hpp"
+
+#include <supd/base/log.hpp>
+#include <supd/db/migrator.hpp>
 
 #include <signal.h>
 #include <sys/resource.h>
@@ -30,7 +30,8 @@ int run_serve(Config config) {
     // Before the first thread, so that all inherit it: these signals are waited for below.
     sigset_t signals;
     sigemptyset(&signals);
-    for (const int one : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&signals, one);
+    for (const int one : {SIGTERM, SIGINT, SIGHUP})
+        sigaddset(&signals, one);
     pthread_sigmask(SIG_BLOCK, &signals, nullptr);
     signal(SIGPIPE, SIG_IGN);
     raise_descriptor_limit();

@@ -11,12 +11,14 @@ constexpr std::size_t kShort = 1 + 16 + 8, kLong = kShort + 8 + 16 + 8;
 constexpr char kVersion = 1;
 
 void put64(std::string& out, std::uint64_t value) {
-    for (int shift = 56; shift >= 0; shift -= 8) out += static_cast<char>((value >> shift) & 0xFF);
+    for (int shift = 56; shift >= 0; shift -= 8)
+        out += static_cast<char>((value >> shift) & 0xFF);
 }
 
 std::uint64_t get64(std::string_view in) {
     std::uint64_t value = 0;
-    for (std::size_t i = 0; i < 8; ++i) value = value << 8 | static_cast<unsigned char>(in[i]);
+    for (std::size_t i = 0; i < 8; ++i)
+        value = value << 8 | static_cast<unsigned char>(in[i]);
     return value;
 }
 
@@ -26,7 +28,8 @@ std::string to_text(std::string_view bytes) {
     int bits = 0;
     for (const char c : bytes) {
         buffer = buffer << 8 | static_cast<unsigned char>(c);
-        for (bits += 8; bits >= 6; bits -= 6) out += kAlphabet[(buffer >> (bits - 6)) & 63];
+        for (bits += 8; bits >= 6; bits -= 6)
+            out += kAlphabet[(buffer >> (bits - 6)) & 63];
     }
     if (bits > 0) out += kAlphabet[(buffer << (6 - bits)) & 63];
     return out;
@@ -66,7 +69,8 @@ std::string Cursor::encode() const {
 std::optional<Cursor> Cursor::decode(std::string_view text) {
     if (text.size() > 2 * kLong) return std::nullopt;
     const auto bytes = from_text(text);
-    if (!bytes || (bytes->size() != kShort && bytes->size() != kLong) || (*bytes)[0] != kVersion) return std::nullopt;
+    if (!bytes || (bytes->size() != kShort && bytes->size() != kLong) || (*bytes)[0] != kVersion)
+        return std::nullopt;
     const std::string_view in = *bytes;
     Cursor out;
     std::memcpy(out.epoch.data(), in.data() + 1, 16);

@@ -1,8 +1,8 @@
+#include "store.hpp"
+
 #include <supd/chatlog/reader.hpp>
 
 #include <limits>
-
-#include "store.hpp"
 
 namespace supd::chatlog {
 namespace {
@@ -33,13 +33,14 @@ asio::awaitable<std::optional<Missed>> Reader::missed(UserId user, std::optional
     co_return co_await database_.transact(db::Access::snapshot, std::ref(look));
 }
 
-asio::awaitable<std::vector<ws::ChatEvent>> Reader::entries(ChatId chat, std::int64_t after, std::int64_t upto,
-                                                            std::size_t limit) {
+asio::awaitable<std::vector<ws::ChatEvent>> Reader::entries(ChatId chat, std::int64_t after,
+                                                            std::int64_t upto, std::size_t limit) {
     auto look = [=](db::Transaction& tx) { return store::entries(tx, chat, after, upto, limit); };
     co_return co_await database_.transact(db::Access::snapshot, look);
 }
 
-asio::awaitable<std::vector<ws::ChatEvent>> Reader::read(base::ChatId chat, std::int64_t after, std::size_t limit) {
+asio::awaitable<std::vector<ws::ChatEvent>> Reader::read(base::ChatId chat, std::int64_t after,
+                                                         std::size_t limit) {
     return entries(chat, after, std::numeric_limits<std::int64_t>::max(), limit);
 }
 
@@ -58,7 +59,9 @@ asio::awaitable<ws::LogSource::Sweep> Reader::sweep(std::uint64_t since_w, std::
     co_return co_await database_.transact(db::Access::snapshot, std::ref(look));
 }
 
-void Reader::prune(db::Transaction& tx, int keep_days) { store::mark_and_prune(tx, keep_days); }
+void Reader::prune(db::Transaction& tx, int keep_days) {
+    store::mark_and_prune(tx, keep_days);
+}
 
 asio::awaitable<double> Reader::w_age() {
     auto look = [](db::Transaction& tx) { return store::w_age(tx); };

@@ -7,8 +7,8 @@
 #include <limits>
 
 // Columns that read_message() expects, of a table or subquery called m.
-#define SUPD_MESSAGE_COLUMNS                                                                              \
-    "m.id, m.chat_id, m.seq, m.sender_id, m.sender_device_id, m.type, m.text, m.reply_to, m.extra, "      \
+#define SUPD_MESSAGE_COLUMNS                                                                                \
+    "m.id, m.chat_id, m.seq, m.sender_id, m.sender_device_id, m.type, m.text, m.reply_to, m.extra, "        \
     "(extract(epoch from m.created_at) * 1000)::bigint, (extract(epoch from m.edited_at) * 1000)::bigint, " \
     "(extract(epoch from m.deleted_at) * 1000)::bigint, (extract(epoch from m.expires_at) * 1000)::bigint"
 
@@ -20,13 +20,14 @@ namespace {
 
 constexpr db::Statement kLockChat{"log_lock_chat", "select pg_advisory_xact_lock($1)"};
 
-constexpr db::Statement kFindChange{
-    "log_find_change",
-    "select chat_id, seq, actor_id, kind, (extract(epoch from created_at) * 1000)::bigint from chat_changes where id = $1"};
+constexpr db::Statement kFindChange{"log_find_change",
+                                    "select chat_id, seq, actor_id, kind, (extract(epoch from created_at) * "
+                                    "1000)::bigint from chat_changes where id = $1"};
 
 constexpr db::Statement kAppendChange{
     "log_append_change",
-    "with head as (update chat_heads set last_seq = last_seq + 1, xid = pg_current_xact_id() where chat_id = $1 "
+    "with head as (update chat_heads set last_seq = last_seq + 1, xid = pg_current_xact_id() where chat_id = "
+    "$1 "
     "returning last_seq) "
     "insert into chat_changes (chat_id, seq, id, kind, actor_id, message_id, users, data, created_at, xid) "
     "select $1, head.last_seq, $2, $3, $4, $5, $6, $7, date_trunc('milliseconds', clock_timestamp()), "
@@ -43,8 +44,8 @@ constexpr db::Statement kJoinedHeads{
     "select h.chat_id, h.last_seq from chat_members m join chat_heads h on h.chat_id = m.chat_id "
     "where m.user_id = $1 and m.state = 0"};
 
-// A chat's entries below the cursor are a prefix of its log (transaction ids grow with seq), so walking the primary
-// key backwards to the first of them costs only what was missed.
+// A chat's entries below the cursor are a prefix of its log (transaction ids grow with seq), so walking the
+// primary key backwards to the first of them costs only what was missed.
 constexpr db::Statement kMissed{
     "log_missed",
     "select c.chat_id, greatest(c.from_seq - 1, "
@@ -58,13 +59,13 @@ constexpr db::Statement kMissed{
     "order by c.chat_id"};  // pages of /sync go on by chat id
 
 constexpr db::Statement kEntryMessages{
-    "log_entry_messages", "select " SUPD_MESSAGE_COLUMNS
-                          " from messages m where m.chat_id = $1 and m.seq > $2 and m.seq <= $3 order by m.seq limit $4"};
+    "log_entry_messages",
+    "select " SUPD_MESSAGE_COLUMNS
+    " from messages m where m.chat_id = $1 and m.seq > $2 and m.seq <= $3 order by m.seq limit $4"};
 
-constexpr db::Statement kEntryChanges{
-    "log_entry_changes",
-    "select seq, kind, data, array_to_string(users, ',') from chat_changes "
-    "where chat_id = $1 and seq > $2 and seq <= $3 order by seq limit $4"};
+constexpr db::Statement kEntryChanges{"log_entry_changes",
+                                      "select seq, kind, data, array_to_string(users, ',') from chat_changes "
+                                      "where chat_id = $1 and seq > $2 and seq <= $3 order by seq limit $4"};
 
 constexpr db::Statement kMovedHeads{
     "log_moved_heads",
@@ -72,11 +73,11 @@ constexpr db::Statement kMovedHeads{
     "join lateral (select * from chat_heads q where q.chat_id = i.id offset 0) h on true "
     "where h.xid >= $2::text::xid8"};
 
-constexpr db::Statement kNewJoins{
-    "log_new_joins",
-    "select m.user_id, m.chat_id, m.from_seq from unnest($1::uuid[]) as i (id) "
-    "join lateral (select * from chat_members q where q.user_id = i.id and q.xid >= $2::text::xid8 offset 0) m "
-    "on m.state = 0"};
+constexpr db::Statement kNewJoins{"log_new_joins",
+                                  "select m.user_id, m.chat_id, m.from_seq from unnest($1::uuid[]) as i (id) "
+                                  "join lateral (select * from chat_members q where q.user_id = i.id and "
+                                  "q.xid >= $2::text::xid8 offset 0) m "
+                                  "on m.state = 0"};
 
 constexpr db::Statement kMovedMarks{
     "log_moved_marks",
@@ -97,7 +98,8 @@ constexpr db::Statement kMark{
 constexpr db::Statement kPrune{
     "log_prune",
     "with old as (delete from stream_marks where at < now() - make_interval(days => $1) returning w) "
-    "update stream_state set horizon = greatest(horizon, (select max(w) from old)) where exists (select from old)"};
+    "update stream_state set horizon = greatest(horizon, (select max(w) from old)) where exists (select from "
+    "old)"};
 
 std::vector<UserId> parse_users(std::string_view text) {
     std::vector<UserId> out;
@@ -124,7 +126,9 @@ std::int64_t lock_key(ChatId chat) noexcept {
     return key;
 }
 
-void lock_chat(db::Transaction& tx, ChatId chat) { tx.exec(kLockChat, lock_key(chat)); }
+void lock_chat(db::Transaction& tx, ChatId chat) {
+    tx.exec(kLockChat, lock_key(chat));
+}
 
 std::int64_t next_seq(db::Transaction& tx, ChatId chat) {
     const auto rows = tx.exec(kNextSeq, chat);
@@ -150,8 +154,8 @@ std::optional<Appended> find_change(db::Transaction& tx, const Change& change) {
 Appended append_change(db::Transaction& tx, const Change& change) {
     std::optional<std::vector<UserId>> users;
     if (!change.users.empty()) users = change.users;
-    const auto rows =
-        tx.exec(kAppendChange, change.chat, change.id, change.kind, change.actor, change.message, users, change.data);
+    const auto rows = tx.exec(kAppendChange, change.chat, change.id, change.kind, change.actor,
+                              change.message, users, change.data);
     if (rows.empty()) throw base::not_found();
     Appended out;
     out.id = change.id;
@@ -185,8 +189,8 @@ Message read_message(const db::Row& row, int c) {
 
 namespace store {
 
-const db::Statement kAppendMessages{"log_append_messages",
-                                    "select * from append_messages($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"};
+const db::Statement kAppendMessages{
+    "log_append_messages", "select * from append_messages($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"};
 
 Stream stream_now(db::Transaction& tx) {
     const auto rows = tx.exec(kStream);
@@ -200,7 +204,8 @@ Stream stream_now(db::Transaction& tx) {
 std::vector<ws::LogSource::Head> joined_heads(db::Transaction& tx, UserId user) {
     std::vector<ws::LogSource::Head> out;
     const auto rows = tx.exec(kJoinedHeads, user);
-    for (const auto row : rows) out.push_back({row.id<ChatId>(0), row.integer(1)});
+    for (const auto row : rows)
+        out.push_back({row.id<ChatId>(0), row.integer(1)});
     return out;
 }
 
@@ -249,7 +254,8 @@ std::vector<ws::LogSource::Head> moved_heads(db::Transaction& tx, const std::vec
                                              std::uint64_t since_w) {
     std::vector<ws::LogSource::Head> out;
     const auto rows = tx.exec(kMovedHeads, chats, std::to_string(since_w));
-    for (const auto row : rows) out.push_back({row.id<ChatId>(0), row.integer(1)});
+    for (const auto row : rows)
+        out.push_back({row.id<ChatId>(0), row.integer(1)});
     return out;
 }
 
@@ -257,7 +263,8 @@ std::vector<ws::LogSource::Joined> new_joins(db::Transaction& tx, const std::vec
                                              std::uint64_t since_w) {
     std::vector<ws::LogSource::Joined> out;
     const auto rows = tx.exec(kNewJoins, users, std::to_string(since_w));
-    for (const auto row : rows) out.push_back({row.id<UserId>(0), row.id<ChatId>(1), row.integer(2)});
+    for (const auto row : rows)
+        out.push_back({row.id<UserId>(0), row.id<ChatId>(1), row.integer(2)});
     return out;
 }
 
@@ -268,7 +275,8 @@ std::vector<std::string> moved_marks(db::Transaction& tx, UserId user, std::uint
         const auto frame = [&](std::string_view type, std::int64_t seq) {
             if (seq == 0) return;
             std::string json = R"({"type":")" + std::string(type) + R"(","chat_id":")" + row.text(0) +
-                               R"(","data":{"user_id":")" + row.text(1) + R"(","seq":)" + std::to_string(seq) + "}}";
+                               R"(","data":{"user_id":")" + row.text(1) + R"(","seq":)" +
+                               std::to_string(seq) + "}}";
             out.push_back(std::move(json));
         };
         frame("delivered", row.integer(3));
@@ -277,7 +285,9 @@ std::vector<std::string> moved_marks(db::Transaction& tx, UserId user, std::uint
     return out;
 }
 
-double w_age(db::Transaction& tx) { return std::stod(tx.exec(kWAge).front().text(0)); }
+double w_age(db::Transaction& tx) {
+    return std::stod(tx.exec(kWAge).front().text(0));
+}
 
 void mark_and_prune(db::Transaction& tx, int keep_days) {
     tx.exec(kMark);

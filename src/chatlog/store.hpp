@@ -31,8 +31,8 @@ struct Range {
 };
 std::vector<Range> missed(db::Transaction& tx, UserId user, std::uint64_t since_w);
 
-/// Read and delivered marks that moved since the cursor, of the user's own and of the other side of direct chats, as
-/// event frames.
+/// Read and delivered marks that moved since the cursor, of the user's own and of the other side of direct
+/// chats, as event frames.
 std::vector<std::string> moved_marks(db::Transaction& tx, UserId user, std::uint64_t since_w);
 
 /// Seconds since the oldest transaction that holds W back began to write; 0 when there is none.

@@ -1,7 +1,7 @@
-#include <nlohmann/json.hpp>
-
 #include <supd/base/json_text.hpp>
 #include <supd/chatlog/log.hpp>
+
+#include <nlohmann/json.hpp>
 
 #include <utility>
 
@@ -81,7 +81,8 @@ void append_message_json(std::string& out, const Message& m, const std::vector<R
         if (!std::exchange(first, false)) out += ',';
         out += R"({"emoji":)";
         base::append_json_string(out, reaction.emoji);
-        out += R"(,"count":)" + std::to_string(reaction.count) + R"(,"me":)" + (reaction.me ? "true}" : "false}");
+        out += R"(,"count":)" + std::to_string(reaction.count) + R"(,"me":)" +
+               (reaction.me ? "true}" : "false}");
     }
     out += R"(],"edited_at":)";
     append_maybe_time(out, m.edited_at);

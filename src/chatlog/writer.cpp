@@ -1,15 +1,15 @@
+#include "draft.hpp"
+#include "store.hpp"
+
+#include <supd/async/task_group.hpp>
 #include <supd/chatlog/writer.hpp>
+#include <supd/db/async_connection.hpp>
 
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
-
-#include <supd/async/task_group.hpp>
-#include <supd/db/async_connection.hpp>
-
-#include "store.hpp"
 
 #include <algorithm>
 #include <atomic>
@@ -34,68 +34,7 @@ struct Pending {
     base::Monotonic::time_point queued;
 };
 
-std::size_t weight(const Draft& draft) {
-    return 200 + (draft.text ? draft.text->size() : 0) + draft.extra.size();
-}
-
-Outcome outcome_of(std::int64_t code) {
-    switch (code) {
-        case 0: return Outcome::stored;
-        case 1: return Outcome::repeated;
-        case 2: return Outcome::id_reused;
-        case 3: return Outcome::not_found;
-        case 4: return Outcome::forbidden;
-        case 5: return Outcome::bad_reply;
-        default: return Outcome::unknown;
-    }
-}
-
-ws::ChatEvent event_of(const Draft& draft, const Receipt& receipt) {
-    Message m;
-    m.id = draft.id;
-    m.chat = draft.chat;
-    m.seq = receipt.seq;
-    m.sender = draft.sender;
-    m.sender_device = draft.sender_device;
-    m.type = draft.type;
-    m.text = draft.text;
-    m.reply_to = draft.reply_to;
-    m.extra = draft.extra;
-    m.created_at = receipt.created_at;
-    if (draft.expires_in_s) m.expires_at = receipt.created_at + 1000 * std::int64_t{*draft.expires_in_s};
-    std::string json;
-    json.reserve(700 + (m.text ? m.text->size() : 0));
-    json += R"({"type":"message","chat_id":")";
-    m.chat.append_to(json);
-    json += R"(","seq":)";
-    json += std::to_string(m.seq);
-    json += R"(,"data":)";
-    append_message_json(json, m);
-    json += '}';
-    ws::ChatEvent event;
-    event.chat = draft.chat;
-    event.seq = receipt.seq;
-    event.frame = ws::make_frame(json);
-    event.skip = draft.session;
-    return event;
-}
-
 }  // namespace
-
-void throw_unless_stored(const Receipt& receipt) {
-    switch (receipt.outcome) {
-        case Outcome::stored:
-        case Outcome::repeated: return;
-        case Outcome::id_reused:
-            throw base::conflict("id_reused", "This message id was used for another message.");
-        case Outcome::not_found: throw base::not_found();
-        case Outcome::forbidden: throw base::forbidden("This chat takes no messages from you.");
-        case Outcome::bad_reply: throw base::invalid("reply_to", "bad_reply", "The message replied to is not in this chat.");
-        case Outcome::overloaded: throw base::unavailable("overloaded", "The server is busy.");
-        case Outcome::unknown: break;
-    }
-    throw base::unavailable("commit_unknown", "It is not known whether the message was stored; send it again with the same id.");
-}
 
 // One database connection and the queue before it. Lives on one io thread; other threads post to it.
 class Writer::Lane {
@@ -161,7 +100,8 @@ private:
             const std::lock_guard lock(mailbox_mutex_);
             taken.swap(mailbox_);
         }
-        for (auto& pending : taken) push(std::move(pending));
+        for (auto& pending : taken)
+            push(std::move(pending));
     }
 
     asio::awaitable<void> run() {
@@ -200,7 +140,8 @@ private:
         }
         seen_.clear();
         while (!queue_.empty() && batch_.size() < rows && bytes < kMaxBatchBytes) {
-            // An id twice in one statement would break its unique index: the second waits for the first's answer.
+            // An id twice in one statement would break its unique index: the second waits for the first's
+            // answer.
             if (!seen_.insert(queue_.front().draft.id).second) break;
             bytes += weight(queue_.front().draft);
             batch_.push_back(std::move(queue_.front()));
@@ -223,8 +164,9 @@ private:
             if (observe) observe(stats);
             co_return;
         }
-        // Lost: unknown whether it was committed, but the ids make the same batch safe to send again. Refused: a race for
-        // an id with another process, a deadlock or a timeout; the second look sees what the first could not.
+        // Lost: unknown whether it was committed, but the ids make the same batch safe to send again.
+        // Refused: a race for an id with another process, a deadlock or a timeout; the second look sees what
+        // the first could not.
         ++attempts_;
         if (result.state == db::AsyncResult::State::lost) {
             give_up_on_old();
@@ -243,7 +185,8 @@ private:
     }
 
     void fill_params() {
-        for (auto* param : params_) param->clear();
+        for (auto* param : params_)
+            param->clear();
         lock_keys_.clear();
         for (const auto& pending : batch_) {
             const auto& d = pending.draft;
@@ -253,20 +196,29 @@ private:
             senders_.add(d.sender.bytes);
             devices_.add(d.sender_device.bytes);
             types_.add(d.type);
-            if (d.text) texts_.add(*d.text);
-            else texts_.add_null();
-            if (d.reply_to) replies_.add(d.reply_to->bytes);
-            else replies_.add_null();
-            if (d.extra.empty()) extras_.add_null();
-            else extras_.add(d.extra);
+            if (d.text)
+                texts_.add(*d.text);
+            else
+                texts_.add_null();
+            if (d.reply_to)
+                replies_.add(d.reply_to->bytes);
+            else
+                replies_.add_null();
+            if (d.extra.empty())
+                extras_.add_null();
+            else
+                extras_.add(d.extra);
             digests_.add(std::string_view(reinterpret_cast<const char*>(d.digest.data()), d.digest.size()));
-            if (d.expires_in_s) expires_.add_int4(*d.expires_in_s);
-            else expires_.add_null();
+            if (d.expires_in_s)
+                expires_.add_int4(*d.expires_in_s);
+            else
+                expires_.add_null();
         }
         std::ranges::sort(lock_keys_);
         const auto dup = std::ranges::unique(lock_keys_);
         lock_keys_.erase(dup.begin(), dup.end());
-        for (const auto key : lock_keys_) locks_.add_int8(key);
+        for (const auto key : lock_keys_)
+            locks_.add_int8(key);
     }
 
     std::size_t finish(const db::AsyncResult& result) {
@@ -280,7 +232,8 @@ private:
         std::vector<ws::ChatEvent> events;
         events.reserve(batch_.size());
         for (std::size_t i = 0; i < batch_.size(); ++i) {
-            // A repeat after a lost connection may be the first that the hub hears of it; the hub drops what it knows.
+            // A repeat after a lost connection may be the first that the hub hears of it; the hub drops what
+            // it knows.
             const bool news = receipts[i].outcome == Outcome::stored ||
                               (receipts[i].outcome == Outcome::repeated && attempts_ > 0);
             if (news) events.push_back(event_of(batch_[i].draft, receipts[i]));
@@ -304,14 +257,16 @@ private:
         for (std::size_t i = 0; i < by_thread.size(); ++i) {
             if (by_thread[i].empty()) continue;
             asio::post(threads_.context(i), [answers = std::move(by_thread[i])] {
-                for (const auto& [done, receipt] : answers) done(receipt);
+                for (const auto& [done, receipt] : answers)
+                    done(receipt);
             });
         }
     }
 
     void give_up_on_old() {
         const auto now = base::Monotonic::now();
-        if (!batch_.empty() && (stopping_ || now - batch_.front().queued > kGiveUp)) answer_all(Outcome::unknown);
+        if (!batch_.empty() && (stopping_ || now - batch_.front().queued > kGiveUp))
+            answer_all(Outcome::unknown);
         while (batch_.empty() && !queue_.empty() && (stopping_ || now - queue_.front().queued > kGiveUp)) {
             batch_.push_back(std::move(queue_.front()));
             queue_.pop_front();
@@ -340,9 +295,10 @@ private:
 
     using Array = db::ArrayParam;
     std::vector<std::int64_t> lock_keys_;
-    Array locks_{Array::Type::int8}, chats_{Array::Type::uuid}, ids_{Array::Type::uuid}, senders_{Array::Type::uuid},
-        devices_{Array::Type::uuid}, types_{Array::Type::text}, texts_{Array::Type::text}, replies_{Array::Type::uuid},
-        extras_{Array::Type::text}, digests_{Array::Type::bytea}, expires_{Array::Type::int4};
+    Array locks_{Array::Type::int8}, chats_{Array::Type::uuid}, ids_{Array::Type::uuid},
+        senders_{Array::Type::uuid}, devices_{Array::Type::uuid}, types_{Array::Type::text},
+        texts_{Array::Type::text}, replies_{Array::Type::uuid}, extras_{Array::Type::text},
+        digests_{Array::Type::bytea}, expires_{Array::Type::int4};
     std::vector<Array*> params_{&locks_, &chats_,   &ids_,    &senders_, &devices_, &types_,
                                 &texts_, &replies_, &extras_, &digests_, &expires_};
 
@@ -357,11 +313,13 @@ Writer::Writer(async::IoThreads& threads, ws::Hub& hub, Options options) {
 Writer::~Writer() = default;
 
 void Writer::start() {
-    for (auto& lane : lanes_) lane->start();
+    for (auto& lane : lanes_)
+        lane->start();
 }
 
 void Writer::stop() {
-    for (auto& lane : lanes_) lane->stop();
+    for (auto& lane : lanes_)
+        lane->stop();
 }
 
 void Writer::submit(Draft draft, std::function<void(const Receipt&)> done) {
@@ -389,12 +347,14 @@ asio::awaitable<Receipt> Writer::append(Draft draft) {
 
 std::size_t Writer::queued() const noexcept {
     std::size_t sum = 0;
-    for (const auto& lane : lanes_) sum += lane->queued();
+    for (const auto& lane : lanes_)
+        sum += lane->queued();
     return sum;
 }
 
 void Writer::on_commit(const std::function<void(const CommitStats&)>& observe) {
-    for (auto& lane : lanes_) lane->observe = observe;
+    for (auto& lane : lanes_)
+        lane->observe = observe;
 }
 
 }  // namespace supd::chatlog

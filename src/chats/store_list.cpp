@@ -40,8 +40,9 @@ const std::string kListSql = "with v as materialized (select * from (" + kRows +
                              ") x where (activity, chat_id) < ($2::bigint, $3::uuid) "
                              "order by activity desc, chat_id desc limit $4) " +
                              kView + "order by v.activity desc, v.chat_id desc";
-const std::string kAfterSql = "with v as materialized (" + kRows + " and y.chat_id > $2::uuid order by y.chat_id limit $3) " +
-                              kView + "order by v.chat_id";
+const std::string kAfterSql = "with v as materialized (" + kRows +
+                              " and y.chat_id > $2::uuid order by y.chat_id limit $3) " + kView +
+                              "order by v.chat_id";
 const std::string kOneSql = "with v as materialized (" + kRows + " and y.chat_id = $2::uuid) " + kView;
 
 const db::Statement kList{"chats_list", kListSql.c_str()};
@@ -90,7 +91,8 @@ std::vector<Chat> list_chats(db::Transaction& tx, base::UserId user, const std::
 
 std::vector<Chat> chats_after(db::Transaction& tx, base::UserId user, base::ChatId after, std::size_t limit) {
     std::vector<Chat> out;
-    for (const auto row : tx.exec(kAfter, user, after, static_cast<std::int64_t>(limit))) out.push_back(chat_of(row));
+    for (const auto row : tx.exec(kAfter, user, after, static_cast<std::int64_t>(limit)))
+        out.push_back(chat_of(row));
     return out;
 }
 

@@ -1,14 +1,12 @@
+#include "connection.hpp"
+
 #include <supd/db/async_connection.hpp>
 
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
-
 #include <libpq-fe.h>
-
-#include "connection.hpp"
-
 #include <unistd.h>
 
 #include <bit>
@@ -19,11 +17,14 @@ namespace supd::db {
 namespace {
 
 constexpr std::chrono::seconds kConnectTimeout{3};
-// A statement that neither ends nor fails: PostgreSQL's own statement_timeout comes first, this is for a dead host.
+// A statement that neither ends nor fails: PostgreSQL's own statement_timeout comes first, this is for a dead
+// host.
 constexpr std::chrono::seconds kAnswerGrace{5};
 constexpr auto kTuple = asio::as_tuple(asio::use_awaitable);
 
-std::uint32_t big32(std::uint32_t value) { return __builtin_bswap32(value); }
+std::uint32_t big32(std::uint32_t value) {
+    return __builtin_bswap32(value);
+}
 
 std::int64_t read_integer(const char* data, int size) {
     if (size == 8) {
@@ -46,11 +47,11 @@ void ArrayParam::put32(std::uint32_t value) {
 void ArrayParam::clear() {
     count_ = 0;
     bytes_.clear();
-    put32(1);                                 // dimensions
-    put32(1);                                 // may hold nulls
-    put32(static_cast<std::uint32_t>(type_)); // element type
-    put32(0);                                 // elements, kept up to date
-    put32(1);                                 // lower bound
+    put32(1);                                  // dimensions
+    put32(1);                                  // may hold nulls
+    put32(static_cast<std::uint32_t>(type_));  // element type
+    put32(0);                                  // elements, kept up to date
+    put32(1);                                  // lower bound
 }
 
 void ArrayParam::begin_element(std::int32_t size) {
@@ -75,15 +76,22 @@ void ArrayParam::add_int4(std::int32_t value) {
     put32(static_cast<std::uint32_t>(value));
 }
 
-void ArrayParam::add_null() { begin_element(-1); }
+void ArrayParam::add_null() {
+    begin_element(-1);
+}
 
 std::uint32_t ArrayParam::array_oid() const noexcept {
     switch (type_) {
-        case Type::bytea: return 1001;
-        case Type::int8: return 1016;
-        case Type::int4: return 1007;
-        case Type::text: return 1009;
-        case Type::uuid: return 2951;
+        case Type::bytea:
+            return 1001;
+        case Type::int8:
+            return 1016;
+        case Type::int4:
+            return 1007;
+        case Type::text:
+            return 1009;
+        case Type::uuid:
+            return 2951;
     }
     return 0;
 }
@@ -169,11 +177,17 @@ AsyncConnection::AsyncConnection(asio::io_context& context, std::string url,
     impl_->statement_timeout = statement_timeout;
 }
 
-AsyncConnection::~AsyncConnection() { close(); }
+AsyncConnection::~AsyncConnection() {
+    close();
+}
 
-bool AsyncConnection::is_open() const noexcept { return impl_->link && PQstatus(impl_->link) == CONNECTION_OK; }
+bool AsyncConnection::is_open() const noexcept {
+    return impl_->link && PQstatus(impl_->link) == CONNECTION_OK;
+}
 
-void AsyncConnection::close() noexcept { impl_->close(); }
+void AsyncConnection::close() noexcept {
+    impl_->close();
+}
 
 asio::awaitable<bool> AsyncConnection::open() {
     close();
@@ -205,7 +219,8 @@ asio::awaitable<bool> AsyncConnection::open() {
     co_return true;
 }
 
-asio::awaitable<AsyncResult> AsyncConnection::exec(const Statement& statement, const std::vector<ArrayParam*>& params) {
+asio::awaitable<AsyncResult> AsyncConnection::exec(const Statement& statement,
+                                                   const std::vector<ArrayParam*>& params) {
     AsyncResult out;
     if (!is_open()) co_return out;
     impl_->guard(impl_->statement_timeout + kAnswerGrace);
@@ -213,9 +228,10 @@ asio::awaitable<AsyncResult> AsyncConnection::exec(const Statement& statement, c
 
     if (!impl_->prepared.contains(statement.name)) {
         std::vector<Oid> types;
-        for (const auto* param : params) types.push_back(param->array_oid());
-        const int sent = PQsendPrepare(impl_->link, statement.name, statement.sql, static_cast<int>(types.size()),
-                                       types.data());
+        for (const auto* param : params)
+            types.push_back(param->array_oid());
+        const int sent = PQsendPrepare(impl_->link, statement.name, statement.sql,
+                                       static_cast<int>(types.size()), types.data());
         if (!sent || !co_await impl_->flush()) {
             fail();
             co_return out;
@@ -243,8 +259,8 @@ asio::awaitable<AsyncResult> AsyncConnection::exec(const Statement& statement, c
         lengths.push_back(static_cast<int>(param->bytes().size()));
         formats.push_back(1);
     }
-    const int sent = PQsendQueryPrepared(impl_->link, statement.name, static_cast<int>(params.size()), values.data(),
-                                         lengths.data(), formats.data(), 1);
+    const int sent = PQsendQueryPrepared(impl_->link, statement.name, static_cast<int>(params.size()),
+                                         values.data(), lengths.data(), formats.data(), 1);
     if (!sent || !co_await impl_->flush()) {
         fail();
         co_return out;
@@ -262,15 +278,16 @@ asio::awaitable<AsyncResult> AsyncConnection::exec(const Statement& statement, c
         out.values.reserve(out.rows * out.columns);
         for (int row = 0; row < PQntuples(result); ++row)
             for (int column = 0; column < PQnfields(result); ++column)
-                out.values.push_back(PQgetisnull(result, row, column)
-                                         ? AsyncResult::kNull
-                                         : read_integer(PQgetvalue(result, row, column),
-                                                        PQgetlength(result, row, column)));
+                out.values.push_back(
+                    PQgetisnull(result, row, column)
+                        ? AsyncResult::kNull
+                        : read_integer(PQgetvalue(result, row, column), PQgetlength(result, row, column)));
     } else {
         const char* state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
         out.sqlstate = state ? state : "";
         // No SQLSTATE is libpq's own report of a broken connection; class 57P is the server going down.
-        out.state = !state || out.sqlstate.starts_with("57P") ? AsyncResult::State::lost : AsyncResult::State::refused;
+        out.state = !state || out.sqlstate.starts_with("57P") ? AsyncResult::State::lost
+                                                              : AsyncResult::State::refused;
     }
     PQclear(result);
     if (out.state == AsyncResult::State::lost) fail();

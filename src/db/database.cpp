@@ -1,9 +1,9 @@
+#include "connection.hpp"
+
 #include <supd/db/database.hpp>
 
 #include <libpq-fe.h>
 #include <spdlog/spdlog.h>
-
-#include "connection.hpp"
 
 namespace supd::db {
 namespace {
@@ -58,7 +58,7 @@ std::string with_session_options(const std::string& url, std::chrono::millisecon
     const auto ms = std::to_string(statement_timeout.count());
     out += "application_name=" + conninfo_value(application_name) + " options=" +
            conninfo_value("-c statement_timeout=" + ms + " -c idle_in_transaction_session_timeout=" + ms +
-                  " -c lock_timeout=" + ms + " -c timezone=UTC -c client_min_messages=warning");
+                          " -c lock_timeout=" + ms + " -c timezone=UTC -c client_min_messages=warning");
     return out;
 }
 
@@ -78,7 +78,8 @@ void Connection::Impl::prepare_once(const Statement& statement) {
     link->prepare(statement.name, statement.sql);
 }
 
-Connection::Connection(std::string url, std::chrono::milliseconds statement_timeout, std::string application_name)
+Connection::Connection(std::string url, std::chrono::milliseconds statement_timeout,
+                       std::string application_name)
     : impl_(std::make_unique<Impl>()) {
     impl_->url = std::move(url);
     impl_->statement_timeout = statement_timeout;
@@ -97,7 +98,8 @@ void Connection::run(Access access, const std::function<void(Transaction&)>& fn)
                 fn(tx);
                 committing = true;
                 work.commit();
-                for (const auto& wake : tx.after_commit_) wake();
+                for (const auto& wake : tx.after_commit_)
+                    wake();
             };
             switch (access) {
                 case Access::read_write: {
@@ -120,18 +122,21 @@ void Connection::run(Access access, const std::function<void(Transaction&)>& fn)
         } catch (const pqxx::in_doubt_error&) {
             impl_->close();
             if (access != Access::read_write && attempt < kAttempts) continue;
-            throw base::unavailable("commit_unknown", "It is not known whether the change was stored; ask again.");
+            throw base::unavailable("commit_unknown",
+                                    "It is not known whether the change was stored; ask again.");
         } catch (const pqxx::broken_connection&) {
             impl_->close();
             if (committing && access == Access::read_write)
-                throw base::unavailable("commit_unknown", "It is not known whether the change was stored; ask again.");
+                throw base::unavailable("commit_unknown",
+                                        "It is not known whether the change was stored; ask again.");
             if (attempt >= 2) throw database_away();
         } catch (const pqxx::serialization_failure&) {
             if (attempt >= kAttempts) throw base::unavailable("contention", "Too many changes at once.");
         } catch (const pqxx::sql_error& e) {
             const std::string& state = e.sqlstate();
             if (state.starts_with("23")) throw ConstraintViolation(state, constraint_of(e.what()));
-            if (state.starts_with("57P") || state.starts_with("08")) {  // shutdown, crash recovery, starting up
+            if (state.starts_with("57P") ||
+                state.starts_with("08")) {  // shutdown, crash recovery, starting up
                 impl_->close();
                 if (committing && access == Access::read_write)
                     throw base::unavailable("commit_unknown",
@@ -145,7 +150,8 @@ void Connection::run(Access access, const std::function<void(Transaction&)>& fn)
             }
             if (state == "57014" || state == "55P03")
                 throw base::unavailable("database_timeout", "The database took too long.");
-            if (state.starts_with("53")) throw base::unavailable("database_full", "The database has no room left.");
+            if (state.starts_with("53"))
+                throw base::unavailable("database_full", "The database has no room left.");
             spdlog::error("sql error {}", state);
             throw;
         }
@@ -155,8 +161,8 @@ void Connection::run(Access access, const std::function<void(Transaction&)>& fn)
 Database::Database(DatabaseOptions options)
     : options_(std::move(options)), pool_("db", {options_.connections, options_.queue, options_.max_wait}) {
     for (std::size_t i = 0; i < options_.connections; ++i)
-        connections_.push_back(std::make_unique<Connection>(options_.url, options_.statement_timeout,
-                                                            options_.application_name + "-" + std::to_string(i)));
+        connections_.push_back(std::make_unique<Connection>(
+            options_.url, options_.statement_timeout, options_.application_name + "-" + std::to_string(i)));
 }
 
 Database::~Database() = default;

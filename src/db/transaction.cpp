@@ -1,8 +1,8 @@
+#include "connection.hpp"
+
 #include <supd/db/transaction.hpp>
 
 #include <pqxx/pqxx>
-
-#include "connection.hpp"
 
 #include <charconv>
 #include <stdexcept>
@@ -44,7 +44,9 @@ void Params::add_bytes(std::string_view bytes) {
     values_.emplace_back(std::move(out));
 }
 
-bool Row::is_null(int column) const { return result_->at(index_).at(column).is_null(); }
+bool Row::is_null(int column) const {
+    return result_->at(index_).at(column).is_null();
+}
 
 std::string_view Row::view(int column) const {
     const auto field = result_->at(index_).at(column);
@@ -83,17 +85,22 @@ std::string Row::bytes(int column) const {
 
 Rows::Rows(std::shared_ptr<const pqxx::result> result) : result_(std::move(result)), size_(result_->size()) {}
 
-std::size_t Rows::affected() const { return result_->affected_rows(); }
+std::size_t Rows::affected() const {
+    return result_->affected_rows();
+}
 
 Rows Transaction::run(const Statement& statement, const Params& params) {
     connection_.impl_->prepare_once(statement);
     std::vector<const char*> values;
     values.reserve(params.values().size());
-    for (const auto& value : params.values()) values.push_back(value ? value->c_str() : nullptr);
+    for (const auto& value : params.values())
+        values.push_back(value ? value->c_str() : nullptr);
     return Rows(std::make_shared<const pqxx::result>(
         tx_.exec_prepared(statement.name, pqxx::prepare::make_dynamic_params(values))));
 }
 
-void Transaction::script(const std::string& sql) { tx_.exec(sql); }
+void Transaction::script(const std::string& sql) {
+    tx_.exec(sql);
+}
 
 }  // namespace supd::db

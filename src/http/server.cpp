@@ -53,7 +53,8 @@ void ServerState::leave() {
 Server::Server(async::IoThreads& io, const Router& router, ServerOptions options, ServerServices services)
     : state_(std::make_shared<ServerState>(io, router, std::move(options), services)) {}
 
-// Callbacks that never ran may hold the state until the io_contexts go; the listeners must be gone before those.
+// Callbacks that never ran may hold the state until the io_contexts go; the listeners must be gone before
+// those.
 Server::~Server() {
     stop();
     const std::lock_guard lock(state_->mutex);

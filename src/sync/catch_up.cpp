@@ -1,7 +1,7 @@
 // What a session missed: ordinary events chat by chat, then caught_up, then live.
-#include <supd/sync/sync.hpp>
-
 #include "frames.hpp"
+
+#include <supd/sync/sync.hpp>
 
 namespace supd::sync {
 namespace {
@@ -13,7 +13,8 @@ constexpr std::size_t kEntriesPage = 500;
 Module::Module(db::Database& database, chatlog::Reader& reader, ws::Hub& hub, ListChats list_chats)
     : database_(database), reader_(reader), hub_(hub), list_chats_(std::move(list_chats)) {}
 
-asio::awaitable<void> Module::catch_up(std::shared_ptr<ws::Session> session, std::optional<std::string> text) {
+asio::awaitable<void> Module::catch_up(std::shared_ptr<ws::Session> session,
+                                       std::optional<std::string> text) {
     std::optional<chatlog::Cursor> cursor;
     if (text) cursor = chatlog::Cursor::decode(*text);
     bool resync = text.has_value() && !cursor;

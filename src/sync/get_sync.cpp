@@ -1,9 +1,9 @@
 // GET /api/v1/sync: the snapshot and its continuation, or what a cursor has missed, in pages.
-#include <nlohmann/json.hpp>
+#include "routes.hpp"
 
 #include <supd/sync/sync.hpp>
 
-#include "routes.hpp"
+#include <nlohmann/json.hpp>
 
 namespace supd::sync {
 namespace {
@@ -18,7 +18,8 @@ std::string reply_text(const chatlog::Cursor& cursor, bool more, const std::vect
         }
         out += ']';
     };
-    std::string out = R"({"cursor":")" + cursor.encode() + R"(","has_more":)" + (more ? "true" : "false") + R"(,"events":)";
+    std::string out =
+        R"({"cursor":")" + cursor.encode() + R"(","has_more":)" + (more ? "true" : "false") + R"(,"events":)";
     append_list(out, events);
     out += R"(,"chats":)";
     append_list(out, chats);
@@ -44,7 +45,8 @@ asio::awaitable<http::Reply> Module::snapshot_page(base::UserId user, std::optio
         next = now->now;
     }
     auto look = [&](db::Transaction& tx) { return list_chats_(tx, user, after, limit); };
-    // Chats are read later than W: what changed in between is in the chats and comes again as an event, never neither.
+    // Chats are read later than W: what changed in between is in the chats and comes again as an event, never
+    // neither.
     const auto page = co_await database_.transact(db::Access::snapshot, std::ref(look));
     next.page.reset();
     if (page.more) {
@@ -60,8 +62,8 @@ asio::awaitable<http::Reply> Module::snapshot_page(base::UserId user, std::optio
 asio::awaitable<http::Reply> Module::get_sync(http::Request request) {
     request.allow_query({"cursor", "limit"});
     const auto user = request.caller().user;
-    const auto limit = static_cast<std::size_t>(
-        request.query_integer("limit", static_cast<std::int64_t>(kDefaultPage), 1, static_cast<std::int64_t>(kMaxPage)));
+    const auto limit = static_cast<std::size_t>(request.query_integer(
+        "limit", static_cast<std::int64_t>(kDefaultPage), 1, static_cast<std::int64_t>(kMaxPage)));
     const auto text = request.query_value("cursor");
     if (!text || text->empty()) co_return co_await snapshot_page(user, std::nullopt, limit);
     const auto cursor = chatlog::Cursor::decode(*text);
@@ -81,8 +83,10 @@ asio::awaitable<http::Reply> Module::get_sync(http::Request request) {
         if (cursor->page && range.chat == cursor->page->chat) after = std::max(after, cursor->page->after);
         if (after >= range.upto) continue;
         if (events.size() < limit) {
-            const auto entries = co_await reader_.entries(range.chat, after, range.upto, limit - events.size());
-            for (const auto& entry : entries) events.emplace_back(entry.frame->json());
+            const auto entries =
+                co_await reader_.entries(range.chat, after, range.upto, limit - events.size());
+            for (const auto& entry : entries)
+                events.emplace_back(entry.frame->json());
             if (!entries.empty()) after = entries.back().seq;
         }
         if (after < range.upto && events.size() >= limit) {
@@ -93,7 +97,8 @@ asio::awaitable<http::Reply> Module::get_sync(http::Request request) {
         }
     }
     // Marks are the last page's: they are few and the last one wins.
-    if (missed->marks.size() <= kMaxPage) events.insert(events.end(), missed->marks.begin(), missed->marks.end());
+    if (missed->marks.size() <= kMaxPage)
+        events.insert(events.end(), missed->marks.begin(), missed->marks.end());
     next.page.reset();
     next.w = at.upto_w;
     co_return http::Reply::json(reply_text(next, false, events, {}));

@@ -1,8 +1,7 @@
 #include <supd/ws/commands.hpp>
+#include <supd/ws/session.hpp>
 
 #include <nlohmann/json.hpp>
-
-#include <supd/ws/session.hpp>
 
 #include <stdexcept>
 
@@ -12,9 +11,13 @@ Command::Command(std::shared_ptr<Session> session, http::Caller caller, std::str
                  std::shared_ptr<const nlohmann::json> data)
     : session_(std::move(session)), caller_(caller), ref_(std::move(ref)), data_(std::move(data)) {}
 
-void Command::ack(std::string_view data_json) const { session_->send_ack(ref_, data_json); }
+void Command::ack(std::string_view data_json) const {
+    session_->send_ack(ref_, data_json);
+}
 
-void Command::refuse(const base::Error& error) const { session_->send_error(ref_, error); }
+void Command::refuse(const base::Error& error) const {
+    session_->send_error(ref_, error);
+}
 
 void Commands::add(CommandRow row) {
     if (find(row.type)) throw std::logic_error("two commands of one type: " + std::string(row.type));

@@ -70,7 +70,8 @@ std::optional<std::string> inflate_message(std::string_view payload, std::size_t
             const auto got = chunk.size() - z.avail_out;
             if (out.size() + got > max) return std::nullopt;
             out.append(chunk.data(), got);
-            if (code == Z_STREAM_END) inflateReset(&z);  // a final block (BFINAL) may end early; more may follow
+            if (code == Z_STREAM_END)
+                inflateReset(&z);  // a final block (BFINAL) may end early; more may follow
             if (code == Z_BUF_ERROR) break;
         } while (z.avail_in > 0 || z.avail_out == 0);
     }

@@ -1,5 +1,5 @@
-// permessage-deflate (RFC 7692) without context takeover in either direction: no state between messages, so one
-// zlib stream per thread serves all connections and an idle connection holds none.
+// permessage-deflate (RFC 7692) without context takeover in either direction: no state between messages, so
+// one zlib stream per thread serves all connections and an idle connection holds none.
 #pragma once
 
 #include <optional>
@@ -11,7 +11,8 @@ namespace supd::ws {
 /// One message as the payload of a compressed frame (the trailing 00 00 FF FF removed). Any thread.
 std::string deflate_message(std::string_view plain);
 
-/// The inverse; nullopt when the data is not valid or grows beyond `max` bytes, which is checked while inflating.
+/// The inverse; nullopt when the data is not valid or grows beyond `max` bytes, which is checked while
+/// inflating.
 std::optional<std::string> inflate_message(std::string_view payload, std::size_t max);
 
 }  // namespace supd::ws

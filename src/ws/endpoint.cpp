@@ -1,12 +1,11 @@
+#include "shard.hpp"
+
+#include <supd/base/log.hpp>
 #include <supd/ws/endpoint.hpp>
 
 #include <boost/asio/post.hpp>
 #include <boost/beast/websocket/detail/hybi13.hpp>
 #include <nlohmann/json.hpp>
-
-#include <supd/base/log.hpp>
-
-#include "shard.hpp"
 
 #include <algorithm>
 #include <random>
@@ -24,8 +23,10 @@ std::string lower(std::string_view text) {
 }
 
 std::string_view trimmed(std::string_view text) {
-    while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
-    while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
+    while (!text.empty() && (text.front() == ' ' || text.front() == '\t'))
+        text.remove_prefix(1);
+    while (!text.empty() && (text.back() == ' ' || text.back() == '\t'))
+        text.remove_suffix(1);
     return text;
 }
 
@@ -38,8 +39,8 @@ bool has_token(std::string_view list, std::string_view token) {
     return false;
 }
 
-/// True when one of the client's offers can be met: no context takeover on our side needs nothing from the client, and
-/// a window bound by the client for us (server_max_window_bits below 15) is declined.
+/// True when one of the client's offers can be met: no context takeover on our side needs nothing from the
+/// client, and a window bound by the client for us (server_max_window_bits below 15) is declined.
 bool accepts_deflate(std::string_view offers) {
     while (!offers.empty()) {
         const auto end = std::min(offers.find(','), offers.size());
@@ -60,10 +61,12 @@ bool accepts_deflate(std::string_view offers) {
     return false;
 }
 
-std::string refusal(int status, std::string_view extra, const base::Error& error, std::string_view request_id) {
+std::string refusal(int status, std::string_view extra, const base::Error& error,
+                    std::string_view request_id) {
     const auto body = base::problem_json(error, request_id);
     return "HTTP/1.1 " + std::to_string(status) + " " + std::string(base::status_title(status)) +
-           "\r\nContent-Type: application/problem+json\r\nCache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n" +
+           "\r\nContent-Type: application/problem+json\r\nCache-Control: no-store\r\nX-Content-Type-Options: "
+           "nosniff\r\n" +
            std::string(extra) + "X-Request-Id: " + std::string(request_id) +
            "\r\nContent-Length: " + std::to_string(body.size()) + "\r\nConnection: close\r\n\r\n" + body;
 }
@@ -82,31 +85,43 @@ asio::awaitable<void> write_and_close(std::unique_ptr<net::Stream> stream, std::
 
 Endpoint::Endpoint(async::IoThreads& threads, Hub& hub, const http::Authenticator& authenticator,
                    const Commands& commands, EndpointOptions options)
-    : threads_(threads), hub_(hub), authenticator_(authenticator), commands_(commands), options_(std::move(options)) {
-    for (std::size_t i = 0; i < threads.size(); ++i) shards_.push_back(std::make_unique<Shard>(threads.context(i)));
+    : threads_(threads),
+      hub_(hub),
+      authenticator_(authenticator),
+      commands_(commands),
+      options_(std::move(options)) {
+    for (std::size_t i = 0; i < threads.size(); ++i)
+        shards_.push_back(std::make_unique<Shard>(threads.context(i)));
 }
 
 Endpoint::~Endpoint() = default;
 
-Endpoint::Shard& Endpoint::here() { return *shards_[async::IoThreads::current()]; }
+Endpoint::Shard& Endpoint::here() {
+    return *shards_[async::IoThreads::current()];
+}
 
 void Endpoint::upgrade(http::Request request, std::unique_ptr<net::Stream> stream, std::string leftover) {
     const auto refuse = [&](int status, std::string_view extra, const base::Error& error) {
         auto executor = stream->executor();
-        here().tasks.spawn(executor, write_and_close(std::move(stream), refusal(status, extra, error, request.request_id)));
+        here().tasks.spawn(
+            executor, write_and_close(std::move(stream), refusal(status, extra, error, request.request_id)));
     };
     const auto connection = request.header("connection").value_or("");
     const auto upgrade = request.header("upgrade").value_or("");
     const auto key = request.header("sec-websocket-key").value_or("");
     if (request.method != "GET" || !has_token(connection, "upgrade") || !has_token(upgrade, "websocket"))
-        return refuse(426, "Upgrade: websocket\r\n", base::Error(426, "upgrade_required", "This is a WebSocket endpoint."));
+        return refuse(426, "Upgrade: websocket\r\n",
+                      base::Error(426, "upgrade_required", "This is a WebSocket endpoint."));
     if (request.header("sec-websocket-version").value_or("") != "13")
-        return refuse(426, "Sec-WebSocket-Version: 13\r\n", base::Error(426, "websocket_version", "Version 13 is spoken here."));
+        return refuse(426, "Sec-WebSocket-Version: 13\r\n",
+                      base::Error(426, "websocket_version", "Version 13 is spoken here."));
     if (key.size() != 24 || !key.ends_with("=="))
-        return refuse(400, "", base::bad_request("websocket_key", "Sec-WebSocket-Key is not a nonce of 16 bytes."));
+        return refuse(400, "",
+                      base::bad_request("websocket_key", "Sec-WebSocket-Key is not a nonce of 16 bytes."));
     // A browser names its page's origin; other clients send none. A token is needed all the same.
     if (const auto origin = request.header("origin");
-        origin && !options_.any_origin && std::ranges::find(options_.origins, *origin) == options_.origins.end())
+        origin && !options_.any_origin &&
+        std::ranges::find(options_.origins, *origin) == options_.origins.end())
         return refuse(403, "", base::forbidden("This origin may not connect.", "origin_not_allowed"));
     if (draining_)
         return refuse(503, "Retry-After: 1\r\n", base::Error(503, "restarting", "The server is restarting."));
@@ -121,13 +136,18 @@ void Endpoint::upgrade(http::Request request, std::unique_ptr<net::Stream> strea
         }
     }
 
-    const bool deflate = options_.compression && accepts_deflate(request.header("sec-websocket-extensions").value_or(""));
+    const bool deflate =
+        options_.compression && accepts_deflate(request.header("sec-websocket-extensions").value_or(""));
     boost::beast::websocket::detail::sec_ws_accept_type accept;
     boost::beast::websocket::detail::make_sec_ws_accept(accept, key);
-    std::string answer = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                         "Sec-WebSocket-Accept: " + std::string(accept.data(), accept.size()) + "\r\n";
+    std::string answer =
+        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        "Sec-WebSocket-Accept: " +
+        std::string(accept.data(), accept.size()) + "\r\n";
     if (deflate)
-        answer += "Sec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover; client_no_context_takeover\r\n";
+        answer +=
+            "Sec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover; "
+            "client_no_context_takeover\r\n";
     answer += "X-Request-Id: " + request.request_id + "\r\n\r\n";
 
     stream->set_deadline(base::Monotonic::time_point::max());
@@ -152,7 +172,8 @@ void Endpoint::tick(Shard& shard) {
         std::vector<std::shared_ptr<Session>> due;  // on_tick may end a session, which changes the table
         for (const auto& [id, session] : shard.sessions)
             if (session->due(now)) due.push_back(session);
-        for (const auto& session : due) session->on_tick(now);
+        for (const auto& session : due)
+            session->on_tick(now);
         tick(shard);
     });
 }
@@ -160,7 +181,8 @@ void Endpoint::tick(Shard& shard) {
 void Endpoint::forget(Session& session) {
     auto& shard = here();
     if (session.authenticated())
-        for (const auto& call : disconnected_) call(session.caller());
+        for (const auto& call : disconnected_)
+            call(session.caller());
     shard.sessions.erase(session.socket_id());
     shard.count.store(shard.sessions.size(), std::memory_order_relaxed);
     if (draining_ && shard.sessions.empty()) {
@@ -182,9 +204,11 @@ void Endpoint::drain(int spread_ms) {
             std::minstd_rand random(std::random_device{}());
             std::uniform_int_distribution<int> spread(0, std::max(1, spread_ms));
             std::vector<std::shared_ptr<Session>> all;
-            for (const auto& [id, session] : shard->sessions) all.push_back(session);
+            for (const auto& [id, session] : shard->sessions)
+                all.push_back(session);
             for (const auto& session : all)
-                session->close(CloseCode::restart, R"({"retry_after_ms":)" + std::to_string(spread(random)) + "}");
+                session->close(CloseCode::restart,
+                               R"({"retry_after_ms":)" + std::to_string(spread(random)) + "}");
         });
     }
 }
@@ -195,8 +219,10 @@ void Endpoint::stop() {
         auto* shard = one.get();
         asio::post(shard->context, [shard] {
             std::vector<std::shared_ptr<Session>> all;
-            for (const auto& [id, session] : shard->sessions) all.push_back(session);
-            for (const auto& session : all) session->finish();
+            for (const auto& [id, session] : shard->sessions)
+                all.push_back(session);
+            for (const auto& session : all)
+                session->finish();
             shard->tick.cancel();
         });
     }
@@ -208,7 +234,8 @@ void Endpoint::stop() {
 
 std::size_t Endpoint::sockets() const noexcept {
     std::size_t sum = 0;
-    for (const auto& shard : shards_) sum += shard->count.load(std::memory_order_relaxed);
+    for (const auto& shard : shards_)
+        sum += shard->count.load(std::memory_order_relaxed);
     return sum;
 }
 

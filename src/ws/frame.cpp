@@ -1,6 +1,6 @@
-#include <supd/ws/frame.hpp>
-
 #include "deflate.hpp"
+
+#include <supd/ws/frame.hpp>
 
 #include <cstdint>
 
@@ -21,7 +21,8 @@ std::size_t append_header(std::string& out, unsigned char first, std::size_t siz
         out += static_cast<char>(size & 0xFF);
     } else {
         out += static_cast<char>(127);
-        for (int shift = 56; shift >= 0; shift -= 8) out += static_cast<char>((size >> shift) & 0xFF);
+        for (int shift = 56; shift >= 0; shift -= 8)
+            out += static_cast<char>((size >> shift) & 0xFF);
     }
     return out.size() - before;
 }
@@ -39,6 +40,14 @@ FramePtr Frame::raw(std::string wire) {
     out->header_ = wire.size();
     out->wire_ = std::move(wire);
     return out;
+}
+
+FramePtr Frame::control(unsigned char opcode, std::string_view payload) {
+    std::string out;
+    out += static_cast<char>(0x80 | opcode);
+    out += static_cast<char>(payload.size());
+    out += payload;
+    return raw(std::move(out));
 }
 
 std::string_view Frame::wire(bool compressed) const {

@@ -1,8 +1,7 @@
-#include <supd/ws/frame_decoder.hpp>
+#include "deflate.hpp"
 
 #include <supd/base/json_text.hpp>
-
-#include "deflate.hpp"
+#include <supd/ws/frame_decoder.hpp>
 
 #include <algorithm>
 #include <cstring>
@@ -14,7 +13,8 @@ constexpr std::uint8_t kContinuation = 0, kText = 1, kClose = 8, kPing = 9, kPon
 
 void unmask(char* data, std::size_t size, const unsigned char* mask, std::uint64_t offset) {
     unsigned char turned[8];
-    for (std::size_t i = 0; i < 8; ++i) turned[i] = mask[(offset + i) & 3];
+    for (std::size_t i = 0; i < 8; ++i)
+        turned[i] = mask[(offset + i) & 3];
     std::uint64_t wide;
     std::memcpy(&wide, turned, 8);
     std::size_t i = 0;
@@ -24,10 +24,13 @@ void unmask(char* data, std::size_t size, const unsigned char* mask, std::uint64
         word ^= wide;
         std::memcpy(data + i, &word, 8);
     }
-    for (; i < size; ++i) data[i] = static_cast<char>(data[i] ^ static_cast<char>(turned[i & 7]));
+    for (; i < size; ++i)
+        data[i] = static_cast<char>(data[i] ^ static_cast<char>(turned[i & 7]));
 }
 
-bool is_control(std::uint8_t opcode) { return opcode >= 8; }
+bool is_control(std::uint8_t opcode) {
+    return opcode >= 8;
+}
 
 /// RFC 6455 section 7.4: codes that an endpoint may send.
 bool is_close_code(unsigned code) {
@@ -87,7 +90,8 @@ bool FrameDecoder::parse_header(std::span<char>& data, Event& out) {
     if (length >= 126) {
         const int bytes = length == 126 ? 2 : 8;
         size_ = 0;
-        for (int i = 0; i < bytes; ++i) size_ = size_ << 8 | header_[at++];
+        for (int i = 0; i < bytes; ++i)
+            size_ = size_ << 8 | header_[at++];
         const bool minimal = length == 126 ? size_ >= 126 : size_ >= 65536;
         if (!minimal || size_ >> 63) {
             out = fault(CloseCode::protocol_error);

@@ -1,8 +1,8 @@
+#include "hub_shard.hpp"
+
 #include <supd/ws/hub.hpp>
 
 #include <boost/asio/post.hpp>
-
-#include "hub_shard.hpp"
 
 namespace supd::ws {
 
@@ -14,14 +14,18 @@ Hub::Hub(async::IoThreads& threads, LogSource& log) : threads_(threads) {
 Hub::~Hub() = default;
 
 void Hub::start() {
-    for (auto& shard : shards_) shard->start();
+    for (auto& shard : shards_)
+        shard->start();
 }
 
 void Hub::stop() {
-    for (auto& shard : shards_) shard->stop();
+    for (auto& shard : shards_)
+        shard->stop();
 }
 
-Hub::Shard& Hub::here() { return *shards_[async::IoThreads::current()]; }
+Hub::Shard& Hub::here() {
+    return *shards_[async::IoThreads::current()];
+}
 
 void Hub::publish(std::vector<ChatEvent> events) {
     const auto shared = std::make_shared<const std::vector<ChatEvent>>(std::move(events));
@@ -44,20 +48,23 @@ void Hub::send_to_users(std::vector<base::UserId> users, FramePtr frame, base::S
     const auto shared = std::make_shared<const std::vector<base::UserId>>(std::move(users));
     for (auto& one : shards_) {
         auto* shard = one.get();
-        asio::post(shard->context, [shard, shared, frame, except] { shard->to_users(*shared, frame, except); });
+        asio::post(shard->context,
+                   [shard, shared, frame, except] { shard->to_users(*shared, frame, except); });
     }
 }
 
 void Hub::close_session(base::SessionId session, CloseCode code, std::string reason) {
     for (auto& one : shards_) {
         auto* shard = one.get();
-        asio::post(shard->context, [shard, session, code, reason] { shard->close_session(session, code, reason); });
+        asio::post(shard->context,
+                   [shard, session, code, reason] { shard->close_session(session, code, reason); });
     }
 }
 
 std::size_t Hub::connected() const noexcept {
     std::size_t sum = 0;
-    for (const auto& shard : shards_) sum += shard->count.load(std::memory_order_relaxed);
+    for (const auto& shard : shards_)
+        sum += shard->count.load(std::memory_order_relaxed);
     return sum;
 }
 
@@ -70,7 +77,8 @@ void Hub::attach(const std::shared_ptr<Session>& session) {
         const auto device = session->caller().device;
         const auto user = session->caller().user;
         const auto keep = session->socket_id();
-        asio::post(shard->context, [shard, user, device, keep] { shard->replace_device(user, device, keep); });
+        asio::post(shard->context,
+                   [shard, user, device, keep] { shard->replace_device(user, device, keep); });
     }
 }
 
@@ -79,8 +87,12 @@ void Hub::go_live(const std::shared_ptr<Session>& session, const std::vector<Log
     here().go_live(session, chats, w);
 }
 
-bool Hub::subscribed(const Session& session, base::ChatId chat) { return here().subscribed(session, chat); }
+bool Hub::subscribed(const Session& session, base::ChatId chat) {
+    return here().subscribed(session, chat);
+}
 
-void Hub::detach(Session& session) { here().detach(session); }
+void Hub::detach(Session& session) {
+    here().detach(session);
+}
 
 }  // namespace supd::ws

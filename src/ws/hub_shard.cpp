@@ -1,11 +1,11 @@
 #include "hub_shard.hpp"
 
+#include <supd/base/error.hpp>
+
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <nlohmann/json.hpp>
-
-#include <supd/base/error.hpp>
 
 #include <algorithm>
 #include <limits>
@@ -15,7 +15,8 @@ namespace supd::ws {
 namespace {
 
 constexpr std::size_t kMaxRecent = 50'000;  // events kept for sessions that are catching up
-constexpr std::size_t kMaxWaiting = 1'000;  // events of one chat that wait for an earlier one; the rest is read
+constexpr std::size_t kMaxWaiting =
+    1'000;  // events of one chat that wait for an earlier one; the rest is read
 constexpr std::chrono::milliseconds kGapPatience{25};
 
 }  // namespace
@@ -39,7 +40,8 @@ void Hub::Shard::detach(Session& session) {
         std::erase(at->second, &session);
         if (at->second.empty()) users_.erase(at);
     }
-    for (const auto& chat : session.hub.chats) drop_subscriber(chat, session);
+    for (const auto& chat : session.hub.chats)
+        drop_subscriber(chat, session);
     session.hub.chats = {};
     if (!session.hub.live && --held_ == 0) {
         recent_.clear();
@@ -72,7 +74,8 @@ Hub::Shard::Channel& Hub::Shard::subscribe(Session& session, base::ChatId chat, 
     return at->second;
 }
 
-// -- events -----------------------------------------------------------------------------------------------------
+// -- events
+// -----------------------------------------------------------------------------------------------------
 
 void Hub::Shard::on_events(const std::vector<ChatEvent>& events) {
     for (const auto& event : events) {
@@ -103,7 +106,8 @@ void Hub::Shard::on_event(const ChatEvent& event) {
     if (event.seq <= channel.last_seq) return;
     if (event.seq == channel.last_seq + 1) {
         deliver(channel, event);
-        if (auto again = channels_.find(event.chat); again != channels_.end() && !again->second.waiting.empty())
+        if (auto again = channels_.find(event.chat);
+            again != channels_.end() && !again->second.waiting.empty())
             drain_waiting(event.chat);
         return;
     }
@@ -130,7 +134,8 @@ void Hub::Shard::deliver(Channel& channel, const ChatEvent& event) {
     for (const auto& user : event.left) {
         auto sessions = users_.find(user);
         if (sessions == users_.end()) continue;
-        for (auto* session : sessions->second) unsubscribe(*session, event.chat);  // may end the channel
+        for (auto* session : sessions->second)
+            unsubscribe(*session, event.chat);  // may end the channel
     }
 }
 
@@ -147,7 +152,8 @@ void Hub::Shard::drain_waiting(base::ChatId chat) {
     }
 }
 
-// -- gaps -------------------------------------------------------------------------------------------------------
+// -- gaps
+// -------------------------------------------------------------------------------------------------------
 
 void Hub::Shard::watch_gaps() {
     if (gap_timer_set_ || stopping_) return;
@@ -183,7 +189,8 @@ asio::awaitable<void> Hub::Shard::fill(base::ChatId chat) {
     }
 }
 
-// Reads on from the channel's last seq until `upto` or the end of the log. The channel may end or move on meanwhile.
+// Reads on from the channel's last seq until `upto` or the end of the log. The channel may end or move on
+// meanwhile.
 asio::awaitable<void> Hub::Shard::fill_now(base::ChatId chat, std::int64_t upto) {
     constexpr std::size_t kPage = 500;
     for (;;) {
@@ -207,7 +214,8 @@ asio::awaitable<void> Hub::Shard::fill_now(base::ChatId chat, std::int64_t upto)
     }
 }
 
-// -- catch-up ---------------------------------------------------------------------------------------------------
+// -- catch-up
+// ---------------------------------------------------------------------------------------------------
 
 void Hub::Shard::go_live(const std::shared_ptr<Session>& session, const std::vector<LogSource::Head>& chats,
                          std::uint64_t w) {
@@ -216,7 +224,8 @@ void Hub::Shard::go_live(const std::shared_ptr<Session>& session, const std::vec
     if (swept_w_ == 0 || w < swept_w_) swept_w_ = w;
     session->hub.cursor_w = w;
     bool complete = !recent_overflow_;
-    std::unordered_map<base::ChatId, std::int64_t> owed;  // what the others have got beyond this session's snapshot
+    std::unordered_map<base::ChatId, std::int64_t>
+        owed;  // what the others have got beyond this session's snapshot
     for (const auto& head : chats) {
         const auto& channel = subscribe(*session, head.chat, head.last_seq);
         if (channel.last_seq > head.last_seq) owed.emplace(head.chat, channel.last_seq);
@@ -249,8 +258,8 @@ Hub::Shard::Subscriber* Hub::Shard::subscription(Session& session, base::ChatId 
     return nullptr;
 }
 
-// One event that came while the session was held back. A channel that is past it has given it to the others, so the
-// session gets it here; one that is not takes it the ordinary way. False = one before it is missing.
+// One event that came while the session was held back. A channel that is past it has given it to the others,
+// so the session gets it here; one that is not takes it the ordinary way. False = one before it is missing.
 bool Hub::Shard::give_missed(Session& session, const ChatEvent& event) {
     const auto user = session.caller().user;
     auto* mine = subscription(session, event.chat);
@@ -270,7 +279,8 @@ bool Hub::Shard::give_missed(Session& session, const ChatEvent& event) {
     return true;
 }
 
-// -- ephemeral, control -----------------------------------------------------------------------------------------
+// -- ephemeral, control
+// -----------------------------------------------------------------------------------------
 
 void Hub::Shard::to_chat(base::ChatId chat, const FramePtr& frame, base::UserId except) {
     auto at = channels_.find(chat);
@@ -279,7 +289,8 @@ void Hub::Shard::to_chat(base::ChatId chat, const FramePtr& frame, base::UserId 
         if (subscriber.session->caller().user != except) subscriber.session->send_ephemeral(frame);
 }
 
-void Hub::Shard::to_users(const std::vector<base::UserId>& users, const FramePtr& frame, base::SessionId except) {
+void Hub::Shard::to_users(const std::vector<base::UserId>& users, const FramePtr& frame,
+                          base::SessionId except) {
     for (const auto& user : users) {
         auto at = users_.find(user);
         if (at == users_.end()) continue;
@@ -299,7 +310,8 @@ void Hub::Shard::close_those(Picks picks, CloseCode code, const std::string& rea
     for (const auto& [user, sessions] : users_)
         for (auto* session : sessions)
             if (picks(*session)) found.push_back(session->shared_from_this());
-    for (const auto& session : found) session->close(code, reason);
+    for (const auto& session : found)
+        session->close(code, reason);
 }
 
 void Hub::Shard::close_session(base::SessionId id, CloseCode code, const std::string& reason) {
@@ -311,116 +323,15 @@ void Hub::Shard::replace_device(base::UserId user, base::DeviceId device, std::u
     if (at == users_.end()) return;
     std::vector<std::shared_ptr<Session>> older;
     for (auto* session : at->second)
-        if (session->caller().device == device && session->socket_id() < keep) older.push_back(session->shared_from_this());
-    for (const auto& session : older) session->close(CloseCode::replaced, "a newer connection of this device");
+        if (session->caller().device == device && session->socket_id() < keep)
+            older.push_back(session->shared_from_this());
+    for (const auto& session : older)
+        session->close(CloseCode::replaced, "a newer connection of this device");
 }
 
-// -- sweep ------------------------------------------------------------------------------------------------------
-
-namespace {
-
-constexpr std::chrono::milliseconds kSweepPause{1000};
-constexpr std::chrono::seconds kCursorEvery{10};
-constexpr std::size_t kSweepPage = 5'000;
-
-template <class Id, class Map>
-std::vector<std::vector<Id>> pages_of(const Map& map) {
-    std::vector<std::vector<Id>> pages;
-    for (const auto& [id, value] : map) {
-        if (pages.empty() || pages.back().size() == kSweepPage) pages.emplace_back();
-        pages.back().push_back(id);
-    }
-    return pages;
+void Hub::Shard::start() {
+    tasks_.spawn(context.get_executor(), sweep_loop());
 }
-
-}  // namespace
-
-// Heals what hints have missed (another process's commits, a commit whose answer was lost) and moves the cursor on:
-// when every channel has reached the head that the snapshot of W shows, W is what the sessions have.
-asio::awaitable<void> Hub::Shard::sweep_loop() {
-    constexpr auto tuple = asio::as_tuple(asio::use_awaitable);
-    while (!stopping_) {
-        if (count.load() == 0)
-            sweep_timer_.expires_at(asio::steady_timer::time_point::max());  // at rest: no wake-ups at all
-        else
-            sweep_timer_.expires_after(kSweepPause);
-        co_await sweep_timer_.async_wait(tuple);
-        if (stopping_) break;
-        if (count.load() == 0) continue;
-        try {
-            co_await sweep();
-        } catch (const base::Error&) {
-            continue;  // the database is away: cursors stay where they are
-        }
-    }
-}
-
-asio::awaitable<void> Hub::Shard::sweep() {
-    const auto chats = pages_of<base::ChatId>(channels_);
-    const auto users = pages_of<base::UserId>(users_);
-    const auto pages = std::max<std::size_t>({chats.size(), users.size(), 1});
-    std::optional<LogSource::Sweep> first;
-    std::vector<LogSource::Head> heads;
-    bool adopted = false;
-    for (std::size_t i = 0; i < pages; ++i) {
-        auto some_chats = i < chats.size() ? chats[i] : std::vector<base::ChatId>{};
-        auto some_users = i < users.size() ? users[i] : std::vector<base::UserId>{};
-        auto part = co_await log_.sweep(swept_w_, std::move(some_chats), std::move(some_users));
-        for (const auto& join : part.joined) adopted |= adopt_join(join);
-        heads.insert(heads.end(), part.heads.begin(), part.heads.end());
-        if (!first) first = std::move(part);  // the earliest snapshot bounds the cursor
-    }
-    for (const auto& head : heads) {
-        auto at = channels_.find(head.chat);
-        if (at != channels_.end() && at->second.last_seq < head.last_seq) co_await fill_now(head.chat, head.last_seq);
-    }
-    for (const auto& head : heads) {
-        auto at = channels_.find(head.chat);
-        if (at != channels_.end() && at->second.last_seq < head.last_seq) co_return;  // not caught up: the cursor waits
-    }
-    if (adopted) co_return;  // what the new subscriptions lack is being read: the next sweep counts their chats, too
-    swept_w_ = first->w;
-    send_cursors(first->cursor, first->w);
-}
-
-// A membership that began in another process: its first event may never have been told here. True when there was one.
-bool Hub::Shard::adopt_join(const LogSource::Joined& join) {
-    auto at = users_.find(join.user);
-    if (at == users_.end()) return false;
-    const auto sessions = at->second;  // closing one changes the list
-    bool adopted = false;
-    for (auto* session : sessions) {
-        if (!session->hub.live || subscribed(*session, join.chat)) continue;
-        adopted = true;
-        auto known = channels_.find(join.chat);
-        if (known != channels_.end() && known->second.last_seq >= join.from_seq) {
-            // The channel is past the join: this session alone lacks the beginning.
-            session->close(CloseCode::too_slow, "resume");
-            continue;
-        }
-        subscribe(*session, join.chat, join.from_seq - 1);
-        read_gap(join.chat);
-    }
-    return adopted;
-}
-
-void Hub::Shard::send_cursors(const std::string& cursor, std::uint64_t w) {
-    const auto now = base::Monotonic::now();
-    FramePtr frame;
-    for (const auto& [user, sessions] : users_)
-        for (auto* session : sessions) {
-            auto& state = session->hub;
-            // A session that went live after this snapshot has a newer cursor already.
-            if (!state.live || !state.news || state.cursor_w >= w || now - state.cursor_sent < kCursorEvery) continue;
-            if (!frame) frame = make_frame(R"({"type":"cursor","data":{"cursor":")" + cursor + R"("}})");
-            state.news = false;
-            state.cursor_sent = now;
-            state.cursor_w = w;
-            session->send(frame);
-        }
-}
-
-void Hub::Shard::start() { tasks_.spawn(context.get_executor(), sweep_loop()); }
 
 void Hub::Shard::stop() {
     asio::post(context, [this] {

@@ -1,12 +1,12 @@
 // One io thread's part of the hub. All members are touched by that thread only.
 #pragma once
 
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/steady_timer.hpp>
-
 #include <supd/async/task_group.hpp>
 #include <supd/ws/hub.hpp>
 #include <supd/ws/session.hpp>
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
 
 #include <atomic>
 #include <map>
@@ -24,7 +24,8 @@ public:
     void stop();
 
     void attach(const std::shared_ptr<Session>& session);
-    void go_live(const std::shared_ptr<Session>& session, const std::vector<LogSource::Head>& chats, std::uint64_t w);
+    void go_live(const std::shared_ptr<Session>& session, const std::vector<LogSource::Head>& chats,
+                 std::uint64_t w);
     void detach(Session& session);
 
     void on_events(const std::vector<ChatEvent>& events);

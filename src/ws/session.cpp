@@ -1,3 +1,8 @@
+#include "shard.hpp"
+
+#include <supd/base/json.hpp>
+#include <supd/base/json_text.hpp>
+#include <supd/base/log.hpp>
 #include <supd/ws/session.hpp>
 
 #include <boost/asio/async_result.hpp>
@@ -5,38 +10,23 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <nlohmann/json.hpp>
 
-#include <supd/base/json.hpp>
-#include <supd/base/json_text.hpp>
-#include <supd/base/log.hpp>
-
-#include "shard.hpp"
-
 #include <algorithm>
 
 namespace supd::ws {
 namespace {
 
-constexpr std::chrono::seconds kCloseGrace{2};
-constexpr int kMaxGather = 64;       // buffers in one writev
-constexpr int kReadsPerTurn = 4;     // then others get their turn
-constexpr int kMaxPipelined = 256;   // commands of one socket under way; beyond, its input waits
-constexpr int kMaxRefusals = 100;    // commands over the rate before the socket is closed
+constexpr int kReadsPerTurn = 4;    // then others get their turn
+constexpr int kMaxPipelined = 256;  // commands of one socket under way; beyond, its input waits
+constexpr int kMaxRefusals = 100;   // commands over the rate before the socket is closed
 constexpr std::size_t kMaxRef = 128;
 constexpr std::size_t kMaxType = 64;
 constexpr std::size_t kMaxToken = 4096;
 constexpr std::size_t kMaxCursor = 256;
 
-std::string control_frame(unsigned char opcode, std::string_view payload) {
-    std::string out;
-    out += static_cast<char>(0x80 | opcode);
-    out += static_cast<char>(payload.size());
-    out += payload;
-    return out;
-}
-
 }  // namespace
 
-Session::Session(Endpoint& endpoint, std::unique_ptr<net::Stream> stream, bool deflate, std::uint64_t socket_id)
+Session::Session(Endpoint& endpoint, std::unique_ptr<net::Stream> stream, bool deflate,
+                 std::uint64_t socket_id)
     : endpoint_(endpoint),
       stream_(std::move(stream)),
       decoder_(deflate),
@@ -63,7 +53,8 @@ void Session::start(std::string leftover, std::optional<http::Caller> caller) {
     if (state_ != State::closed) read_more();
 }
 
-// -- reading ----------------------------------------------------------------------------------------------------
+// -- reading
+// ----------------------------------------------------------------------------------------------------
 
 void Session::read_more() {
     if (reading_ || state_ == State::closed || !held_.empty()) return;
@@ -84,7 +75,8 @@ void Session::on_readable(bool ok) {
         last_read_ = base::Monotonic::now();
         ping_sent_ = false;
         consume(std::span(shard.buffer.data(), got.bytes));
-        if (got.bytes < shard.buffer.size()) break;  // drained; a wait re-arms, so there is no need to see EAGAIN
+        if (got.bytes < shard.buffer.size())
+            break;  // drained; a wait re-arms, so there is no need to see EAGAIN
     }
     if (state_ != State::closed) read_more();
 }
@@ -103,23 +95,26 @@ void Session::consume(std::span<char> data) {
 
 void Session::on_event(const FrameDecoder::Event& event) {
     switch (event.kind) {
-        case FrameDecoder::Kind::need_more: return;
+        case FrameDecoder::Kind::need_more:
+            return;
         case FrameDecoder::Kind::text:
             if (state_ == State::open) on_text(event.payload);
             return;
         case FrameDecoder::Kind::ping:
             if (state_ != State::open) return;
             if (!take_token()) return;
-            queue_.push_back(Frame::raw(control_frame(10, event.payload)));
+            queue_.push_back(Frame::control(kPongOpcode, event.payload));
             schedule_flush();
             return;
-        case FrameDecoder::Kind::pong: return;
+        case FrameDecoder::Kind::pong:
+            return;
         case FrameDecoder::Kind::close:
             if (state_ == State::closing) return finish();  // the peer's answer to ours
             close(CloseCode::normal, "");
             flush();
             return finish();
-        case FrameDecoder::Kind::fault: return close(event.fault, "");
+        case FrameDecoder::Kind::fault:
+            return close(event.fault, "");
     }
 }
 
@@ -150,7 +145,8 @@ void Session::on_text(std::string_view text) {
         if (data && !data->is_object()) in.fail("data", "wrong_type", "An object is expected.");
         in.finish();
         if (!take_token())
-            throw base::Error(429, "rate_limited", "Too many frames; slow down.").with_header("Retry-After", "1");
+            throw base::Error(429, "rate_limited", "Too many frames; slow down.")
+                .with_header("Retry-After", "1");
         if (type == "ping") {
             std::string pong = R"({"type":"pong")";
             if (!ref.empty()) {
@@ -164,7 +160,8 @@ void Session::on_text(std::string_view text) {
             send_error(ref, base::unauthenticated());
             close(CloseCode::unauthenticated, "authenticate first");
         } else if (type == "resume") {
-            if (!resume_allowed_) throw base::conflict("not_now", "resume comes first, right after authenticated.");
+            if (!resume_allowed_)
+                throw base::conflict("not_now", "resume comes first, right after authenticated.");
             const auto empty = nlohmann::json::object();
             base::ObjectReader resume(data ? *data : empty);
             auto cursor = resume.text("cursor", {1, kMaxCursor});
@@ -210,13 +207,15 @@ void Session::accept(http::Caller caller, const std::string& ref, std::optional<
     send_json(out);
     auto self = shared_from_this();
     endpoint_.hub_.attach(self);
-    for (const auto& call : endpoint_.connected_) call(self);
+    for (const auto& call : endpoint_.connected_)
+        call(self);
     resume_allowed_ = resume_follows;
     endpoint_.here().tasks.spawn(stream_->executor(), catch_up(self, std::move(cursor)));
 }
 
 asio::awaitable<void> Session::catch_up(std::shared_ptr<Session> self, std::optional<std::string> cursor) {
-    while (catching_up_ && open()) {  // a resume that follows the header's authentication waits for the first run
+    while (catching_up_ &&
+           open()) {  // a resume that follows the header's authentication waits for the first run
         const bool more = co_await room_for_catch_up();
         if (!more) co_return;
     }
@@ -234,7 +233,8 @@ asio::awaitable<void> Session::catch_up(std::shared_ptr<Session> self, std::opti
     }
     catching_up_ = false;
     auto waiting = std::move(catch_up_waiters_);
-    for (auto& call : waiting) call();
+    for (auto& call : waiting)
+        call();
     if (!refused || !open()) co_return;
     send_error("", *refused);
     close(refused->status() == 503 ? CloseCode::restart : CloseCode::forbidden, refused->code());
@@ -246,8 +246,9 @@ void Session::run_command(const std::string& type, const std::string& ref,
     if (!row) throw base::bad_request("unknown_type", "There is no such command.");
     static const auto kNoData = std::make_shared<const nlohmann::json>(nlohmann::json::object());
     auto at = document->find("data");
-    auto data = at == document->end() || at->is_null() ? kNoData
-                                                       : std::shared_ptr<const nlohmann::json>(document, &*at);
+    auto data = at == document->end() || at->is_null()
+                    ? kNoData
+                    : std::shared_ptr<const nlohmann::json>(document, &*at);
     auto self = shared_from_this();
     Command command(self, *caller_, ref, std::move(data));
     if (row->pipelined) {
@@ -274,7 +275,8 @@ void Session::run_command(const std::string& type, const std::string& ref,
         start();
 }
 
-asio::awaitable<void> Session::run_ordered(std::shared_ptr<Session> self, const CommandRow* row, Command command) {
+asio::awaitable<void> Session::run_ordered(std::shared_ptr<Session> self, const CommandRow* row,
+                                           Command command) {
     std::optional<base::Error> refused;
     std::string answer;
     try {
@@ -308,220 +310,6 @@ void Session::unblock() {
     held_ = std::string();
     consume(input);
     if (held_.empty()) read_more();
-}
-
-// -- writing ----------------------------------------------------------------------------------------------------
-
-void Session::send(FramePtr frame) {
-    if (state_ != State::open) return;
-    queue_bytes_ += frame->wire(deflate_).size();
-    queue_.push_back(std::move(frame));
-    schedule_flush();
-}
-
-void Session::send_ephemeral(const FramePtr& frame) {
-    const auto& options = endpoint_.options_;
-    if (queue_.size() - head_ > options.queue_frames / 2 || queue_bytes_ > options.queue_bytes / 2) return;
-    send(frame);
-}
-
-void Session::send_ack(std::string_view ref, std::string_view data_json) {
-    std::string out = R"({"type":"ack",)";
-    if (!ref.empty()) {
-        out += R"("ref":)";
-        base::append_json_string(out, ref);
-        out += ',';
-    }
-    out += R"("data":)";
-    out += data_json;
-    out += '}';
-    send_json(out);
-}
-
-void Session::send_error(std::string_view ref, const base::Error& error) {
-    std::string out = R"({"type":"error",)";
-    if (!ref.empty()) {
-        out += R"("ref":)";
-        base::append_json_string(out, ref);
-        out += ',';
-    }
-    out += R"("error":)" + base::problem_json(error, "") + "}";
-    send_json(out);
-}
-
-void Session::schedule_flush() {
-    if (flush_scheduled_ || (writing_ && !overflowing())) return;
-    flush_scheduled_ = true;
-    auto& shard = endpoint_.here();
-    shard.dirty.push_back(shared_from_this());
-    if (shard.flush_posted) return;
-    shard.flush_posted = true;
-    asio::post(shard.context, [&shard] {
-        shard.flush_posted = false;
-        std::vector<std::shared_ptr<Session>> batch;
-        batch.swap(shard.dirty);
-        for (const auto& session : batch) {
-            session->flush_scheduled_ = false;
-            session->flush();
-        }
-        if (shard.dirty.empty()) {  // keep the capacity
-            batch.clear();
-            shard.dirty.swap(batch);
-        }
-    });
-}
-
-bool Session::overflowing() const {
-    const auto& options = endpoint_.options_;
-    return state_ == State::open && (queue_.size() - head_ > options.queue_frames || queue_bytes_ > options.queue_bytes);
-}
-
-// Too slow: what waits is lost to this socket, but the cursor resumes it all. One frame may be half written.
-void Session::give_up_queue() {
-    queue_.resize(head_ + (head_offset_ > 0 ? 1 : 0));
-    queue_bytes_ = 0;
-    close(CloseCode::too_slow, "too slow, resume");
-}
-
-void Session::flush() {
-    if (state_ == State::closed) return;
-    if (writing_) {  // the socket takes nothing: only the cap is to be kept
-        if (overflowing()) give_up_queue();
-        return;
-    }
-    while (head_ < queue_.size()) {
-        iovec parts[kMaxGather];
-        int count = 0;
-        std::size_t offset = head_offset_;
-        for (std::size_t i = head_; i < queue_.size() && count < kMaxGather; ++i) {
-            const auto wire = queue_[i]->wire(deflate_).substr(offset);
-            offset = 0;
-            parts[count].iov_base = const_cast<char*>(wire.data());  // iovec is not const
-            parts[count].iov_len = wire.size();
-            ++count;
-        }
-        const auto wrote = stream_->try_write(std::span<const iovec>(parts, static_cast<std::size_t>(count)));
-        if (wrote.state == net::IoState::closed) return finish();
-        std::size_t left = wrote.bytes;
-        while (left > 0) {
-            const auto size = queue_[head_]->wire(deflate_).size() - head_offset_;
-            if (left < size) {
-                head_offset_ += left;
-                break;
-            }
-            left -= size;
-            head_offset_ = 0;
-            queue_bytes_ -= std::min(queue_bytes_, queue_[head_]->wire(deflate_).size());
-            queue_[head_++].reset();
-        }
-        if (wrote.state == net::IoState::would_block) break;
-    }
-    if (head_ == queue_.size()) {
-        queue_.clear();
-        if (queue_.capacity() > 16) queue_.shrink_to_fit();
-        head_ = 0;
-        queue_bytes_ = 0;
-    } else if (head_ > 1024) {
-        queue_.erase(queue_.begin(), queue_.begin() + static_cast<std::ptrdiff_t>(head_));
-        head_ = 0;
-    }
-    const auto& options = endpoint_.options_;
-    const auto waiting = queue_.size() - head_;
-    if (waiting <= options.queue_frames / 2 && queue_bytes_ <= options.queue_bytes / 2 && !room_waiters_.empty()) {
-        auto calls = std::move(room_waiters_);
-        room_waiters_.clear();
-        for (auto& call : calls) call();
-    }
-    if (waiting == 0) {
-        if (state_ == State::closing) stream_->shutdown_write();
-        return;
-    }
-    if (overflowing()) give_up_queue();
-    if (queue_.size() == head_) return;
-    writing_ = shared_from_this();
-    stream_->when_writable([this](bool ok) { on_writable(ok); });
-}
-
-void Session::on_writable(bool ok) {
-    const auto self = std::move(writing_);
-    writing_.reset();
-    if (state_ == State::closed) return;
-    if (!ok) return finish();
-    flush();
-}
-
-asio::awaitable<bool> Session::room() {
-    const auto& options = endpoint_.options_;
-    if (open() && (queue_.size() - head_ > options.queue_frames / 2 || queue_bytes_ > options.queue_bytes / 2)) {
-        auto start = [this](auto handler) {
-            auto shared = std::make_shared<decltype(handler)>(std::move(handler));
-            room_waiters_.push_back([shared, executor = stream_->executor()] { asio::post(executor, std::move(*shared)); });
-        };
-        co_await asio::async_initiate<const asio::use_awaitable_t<>, void()>(start, asio::use_awaitable);
-    }
-    co_return open();
-}
-
-asio::awaitable<bool> Session::room_for_catch_up() {
-    auto start = [this](auto handler) {
-        auto shared = std::make_shared<decltype(handler)>(std::move(handler));
-        catch_up_waiters_.push_back([shared, executor = stream_->executor()] { asio::post(executor, std::move(*shared)); });
-    };
-    co_await asio::async_initiate<const asio::use_awaitable_t<>, void()>(start, asio::use_awaitable);
-    co_return open();
-}
-
-// -- ending -----------------------------------------------------------------------------------------------------
-
-void Session::close(CloseCode code, std::string_view reason) {
-    if (state_ != State::open) return;
-    std::string payload;
-    payload += static_cast<char>(static_cast<unsigned>(code) >> 8);
-    payload += static_cast<char>(static_cast<unsigned>(code) & 0xFF);
-    payload += reason.substr(0, kMaxControlBytes - 2);
-    queue_.push_back(Frame::raw(control_frame(8, payload)));
-    state_ = State::closing;
-    deadline_ = base::Monotonic::now() + kCloseGrace;
-    if (hub.attached) endpoint_.hub_.detach(*this);
-    auto waiters = std::move(room_waiters_);
-    room_waiters_.clear();
-    for (auto& call : waiters) call();
-    schedule_flush();
-}
-
-void Session::finish() {
-    if (state_ == State::closed) return;
-    const auto self = shared_from_this();
-    state_ = State::closed;
-    if (hub.attached) endpoint_.hub_.detach(*this);
-    stream_->close();
-    queue_.clear();
-    head_ = 0;
-    waiting_ordered_ = nullptr;
-    auto waiters = std::move(room_waiters_);
-    room_waiters_.clear();
-    for (auto& call : waiters) call();
-    endpoint_.forget(*this);
-}
-
-bool Session::due(base::Monotonic::time_point now) const {
-    return now >= deadline_ || now - last_read_ > endpoint_.options_.heartbeat;
-}
-
-void Session::on_tick(base::Monotonic::time_point now) {
-    if (now >= deadline_) {
-        if (state_ == State::open) return close(CloseCode::unauthenticated, "not authenticated in time");
-        return finish();
-    }
-    if (state_ != State::open) return;
-    const auto silent = now - last_read_;
-    if (silent > endpoint_.options_.idle_timeout) return finish();  // the peer is gone: nobody would read a close frame
-    if (silent > endpoint_.options_.heartbeat && !ping_sent_) {
-        static const auto kPing = Frame::raw(control_frame(9, ""));
-        ping_sent_ = true;
-        queue_.push_back(kPing);
-        schedule_flush();
-    }
 }
 
 }  // namespace supd::ws

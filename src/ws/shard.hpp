@@ -1,12 +1,12 @@
 // What one io thread keeps of the endpoint: its sockets, the frames waiting to be flushed, the tick.
 #pragma once
 
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/steady_timer.hpp>
-
 #include <supd/async/task_group.hpp>
 #include <supd/ws/endpoint.hpp>
 #include <supd/ws/session.hpp>
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
 
 #include <array>
 #include <memory>

@@ -52,7 +52,8 @@ Outcome read_body(std::string_view head_bytes, const http::Head& head, std::stri
         if (state == http::BodyReader::State::refused) {
             out.status = reader.fault().status;
             FUZZ_EXPECT(out.status >= 400 && out.status < 500);
-            out.used = 0;  // how far it read before refusing, and which fault it met first, may depend on the packets
+            out.used = 0;  // how far it read before refusing, and which fault it met first, may depend on the
+                           // packets
             out.status = 400;
             return out;
         }

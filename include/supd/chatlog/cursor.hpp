@@ -1,6 +1,6 @@
-// A device's place in everything it may see: the stream epoch, and W - all entries of transactions below W are had.
-// A page of a catch-up carries where the next page goes on. Opaque to clients (base64url text); forging one gains
-// nothing, since every read asks for membership again.
+// A device's place in everything it may see: the stream epoch, and W - all entries of transactions below W
+// are had. A page of a catch-up carries where the next page goes on. Opaque to clients (base64url text);
+// forging one gains nothing, since every read asks for membership again.
 #pragma once
 
 #include <supd/base/ids.hpp>

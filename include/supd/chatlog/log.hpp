@@ -1,5 +1,5 @@
-// The log of a chat: every durable thing that happens in it is an entry with the chat's next seq and an id of its
-// own. This is the only door through which entries are written and announced.
+// The log of a chat: every durable thing that happens in it is an entry with the chat's next seq and an id of
+// its own. This is the only door through which entries are written and announced.
 #pragma once
 
 #include <supd/base/clock.hpp>
@@ -27,19 +27,20 @@ using base::UserId;
 /// Key of the chat's advisory lock.
 std::int64_t lock_key(ChatId chat) noexcept;
 
-/// Must be the first statement that a changing transaction makes for the chat, before its first write: it is what
-/// makes commit order = seq order = transaction id order. db thread.
+/// Must be the first statement that a changing transaction makes for the chat, before its first write: it is
+/// what makes commit order = seq order = transaction id order. db thread.
 void lock_chat(db::Transaction& tx, ChatId chat);
 
 /// A change that is not a plain message.
 struct Change {
     ChatId chat;
-    ChangeId id;                       ///< made by the client, or ChangeId::make()
-    std::string kind;                  ///< the event's type: "message_edited", "member_added" ...
+    ChangeId id;       ///< made by the client, or ChangeId::make()
+    std::string kind;  ///< the event's type: "message_edited", "member_added" ...
     UserId actor;
     std::optional<MessageId> message;  ///< what it changes
-    std::vector<UserId> users;         ///< who joins (chat_created, member_added) or leaves (member_removed, chat_deleted)
-    std::string data;                  ///< JSON object, the same for every recipient
+    std::vector<UserId>
+        users;         ///< who joins (chat_created, member_added) or leaves (member_removed, chat_deleted)
+    std::string data;  ///< JSON object, the same for every recipient
 };
 
 struct Appended {
@@ -47,8 +48,9 @@ struct Appended {
     ChatId chat;
     std::int64_t seq = 0;
     base::Millis created_at = 0;
-    bool repeated = false;  ///< the id was there already, with the same chat, actor and kind: nothing was written
-    ws::ChatEvent event;    ///< to publish after COMMIT (empty frame when repeated)
+    bool repeated =
+        false;  ///< the id was there already, with the same chat, actor and kind: nothing was written
+    ws::ChatEvent event;  ///< to publish after COMMIT (empty frame when repeated)
 };
 
 /// True when the change id is known: fills what was stored. The caller answers with it and changes nothing.
@@ -86,7 +88,8 @@ struct ReactionCount {
 };
 
 /// A deleted message keeps id, chat, seq, sender, type and times, and loses everything else.
-void append_message_json(std::string& out, const Message& message, const std::vector<ReactionCount>& reactions = {});
+void append_message_json(std::string& out, const Message& message,
+                         const std::vector<ReactionCount>& reactions = {});
 
 /// Column list to select for read_message(row), alias `m`; and the reader of such a row starting at `column`.
 extern const char* const kMessageColumns;

@@ -13,15 +13,15 @@ namespace supd::chatlog {
 
 /// What a cursor has missed, as of one snapshot.
 struct Missed {
-    Cursor now;                             ///< resumes from this snapshot
-    std::vector<ws::LogSource::Head> chats; ///< joined chats with the last seq of the snapshot
+    Cursor now;                              ///< resumes from this snapshot
+    std::vector<ws::LogSource::Head> chats;  ///< joined chats with the last seq of the snapshot
     struct Range {
         ChatId chat;
         std::int64_t after = 0;
         std::int64_t upto = 0;
     };
-    std::vector<Range> ranges;              ///< by chat id; empty without a cursor
-    std::vector<std::string> marks;         ///< event frames of read and delivered marks that moved (JSON)
+    std::vector<Range> ranges;       ///< by chat id; empty without a cursor
+    std::vector<std::string> marks;  ///< event frames of read and delivered marks that moved (JSON)
 };
 
 class Reader final : public ws::LogSource {
@@ -34,7 +34,8 @@ public:
     asio::awaitable<std::vector<ws::ChatEvent>> entries(ChatId chat, std::int64_t after, std::int64_t upto,
                                                         std::size_t limit);
 
-    asio::awaitable<std::vector<ws::ChatEvent>> read(base::ChatId chat, std::int64_t after, std::size_t limit) override;
+    asio::awaitable<std::vector<ws::ChatEvent>> read(base::ChatId chat, std::int64_t after,
+                                                     std::size_t limit) override;
     asio::awaitable<Sweep> sweep(std::uint64_t since_w, std::vector<base::ChatId> chats,
                                  std::vector<base::UserId> users) override;
 

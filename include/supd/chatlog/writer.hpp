@@ -1,7 +1,7 @@
-// The hot path: plain messages, many per transaction. While one commit is in flight, sends queue; the next commit
-// takes all that wait, up to kMaxBatchRows and kMaxBatchBytes. No timer: an idle server adds no latency, a busy one
-// commits hundreds of messages per flush. One lane per database connection; a chat always goes through the same
-// lane of a process, so its order of arrival is its order in the log.
+// The hot path: plain messages, many per transaction. While one commit is in flight, sends queue; the next
+// commit takes all that wait, up to kMaxBatchRows and kMaxBatchBytes. No timer: an idle server adds no
+// latency, a busy one commits hundreds of messages per flush. One lane per database connection; a chat always
+// goes through the same lane of a process, so its order of arrival is its order in the log.
 #pragma once
 
 #include <supd/async/io_threads.hpp>
@@ -32,13 +32,13 @@ struct Draft {
     ChatId chat;
     UserId sender;
     DeviceId sender_device;
-    SessionId session;               ///< whose socket gets no event for it; nil for REST
+    SessionId session;  ///< whose socket gets no event for it; nil for REST
     std::string type;
     std::optional<std::string> text;
     std::optional<MessageId> reply_to;
-    std::string extra;               ///< JSON object or empty
+    std::string extra;  ///< JSON object or empty
     std::optional<int> expires_in_s;
-    Digest digest{};                 ///< of everything above that the client chose
+    Digest digest{};  ///< of everything above that the client chose
 };
 
 enum class Outcome { stored, repeated, id_reused, not_found, forbidden, bad_reply, unknown, overloaded };
@@ -73,8 +73,8 @@ public:
     /// Commits what is queued, then closes the connections. Call before the hub stops.
     void stop();
 
-    /// `done` is called on the io thread that called submit, after COMMIT and after the hub was told, in the order of
-    /// submission for one chat. Io threads only.
+    /// `done` is called on the io thread that called submit, after COMMIT and after the hub was told, in the
+    /// order of submission for one chat. Io threads only.
     void submit(Draft draft, std::function<void(const Receipt&)> done);
     /// The same for a coroutine on an io thread.
     asio::awaitable<Receipt> append(Draft draft);

@@ -44,8 +44,8 @@ struct ListCursor {
 /// At most `limit` chats of the user, those with the latest activity first. db thread.
 std::vector<Chat> list_chats(db::Transaction& tx, base::UserId user, const std::optional<ListCursor>& after,
                              std::size_t limit);
-/// At most `limit` chats of the user with id > after, ascending: an order that activity cannot disturb between
-/// pages, for the snapshot. db thread.
+/// At most `limit` chats of the user with id > after, ascending: an order that activity cannot disturb
+/// between pages, for the snapshot. db thread.
 std::vector<Chat> chats_after(db::Transaction& tx, base::UserId user, base::ChatId after, std::size_t limit);
 /// Throws the 404 of require_member.
 Chat read_chat(db::Transaction& tx, base::ChatId chat, base::UserId user);

@@ -1,12 +1,13 @@
-// One PostgreSQL connection driven by an io thread without blocking it: the hot path's way into the database. One
-// statement at a time, binary array parameters, binary results; a statement outside a transaction block is its own
-// transaction, so its answer comes after COMMIT. Not thread-safe: everything on the context's thread.
+// One PostgreSQL connection driven by an io thread without blocking it: the hot path's way into the database.
+// One statement at a time, binary array parameters, binary results; a statement outside a transaction block
+// is its own transaction, so its answer comes after COMMIT. Not thread-safe: everything on the context's
+// thread.
 #pragma once
+
+#include <supd/db/transaction.hpp>
 
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/io_context.hpp>
-
-#include <supd/db/transaction.hpp>
 
 #include <cstdint>
 #include <memory>
@@ -26,7 +27,9 @@ public:
     explicit ArrayParam(Type type) : type_(type) { clear(); }
     void clear();
     void add(std::string_view bytes);  ///< text, bytea, uuid (16 bytes)
-    void add(const base::Uuid& id) { add(std::string_view(reinterpret_cast<const char*>(id.data()), id.size())); }
+    void add(const base::Uuid& id) {
+        add(std::string_view(reinterpret_cast<const char*>(id.data()), id.size()));
+    }
     void add_int8(std::int64_t value);
     void add_int4(std::int32_t value);
     void add_null();

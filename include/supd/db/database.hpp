@@ -26,9 +26,9 @@ struct DatabaseOptions {
 };
 
 enum class Access {
-    read_write,       ///< READ COMMITTED
-    read_only,        ///< READ COMMITTED, read only
-    snapshot,         ///< REPEATABLE READ, read only: all statements see one snapshot
+    read_write,  ///< READ COMMITTED
+    read_only,   ///< READ COMMITTED, read only
+    snapshot,    ///< REPEATABLE READ, read only: all statements see one snapshot
 };
 
 /// One connection with its prepared statements; for commands and tests. One thread at a time.
@@ -39,10 +39,10 @@ public:
     Connection(const Connection&) = delete;
     Connection& operator=(const Connection&) = delete;
 
-    /// Runs fn(Transaction&) and commits when it returns. May run it again (a lost connection before COMMIT, a
-    /// serialization failure or a deadlock): fn must leave its captures as they were.
-    /// Throws base::Error 503 `database_unavailable` when PostgreSQL is away, `commit_unknown` when the connection
-    /// broke in COMMIT.
+    /// Runs fn(Transaction&) and commits when it returns. May run it again (a lost connection before COMMIT,
+    /// a serialization failure or a deadlock): fn must leave its captures as they were. Throws base::Error
+    /// 503 `database_unavailable` when PostgreSQL is away, `commit_unknown` when the connection broke in
+    /// COMMIT.
     template <class F>
     std::invoke_result_t<F&, Transaction&> transact(Access access, F&& fn) {
         using R = std::invoke_result_t<F&, Transaction&>;
@@ -73,11 +73,13 @@ public:
 
     const DatabaseOptions& options() const noexcept { return options_; }
 
-    /// One hop out, one hop back. fn runs on a db thread; see Connection::transact for what it may do and what
-    /// is thrown. Not cancelled by anything: the coroutine always waits for the outcome.
+    /// One hop out, one hop back. fn runs on a db thread; see Connection::transact for what it may do and
+    /// what is thrown. Not cancelled by anything: the coroutine always waits for the outcome.
     template <class F>
     asio::awaitable<std::invoke_result_t<F&, Transaction&>> transact(Access access, F fn) {
-        auto hop = [this, access, &fn](std::size_t worker) { return connections_[worker]->transact(access, fn); };
+        auto hop = [this, access, &fn](std::size_t worker) {
+            return connections_[worker]->transact(access, fn);
+        };
         co_return co_await pool_.run(std::ref(hop));
     }
     template <class F>

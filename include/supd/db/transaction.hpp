@@ -1,5 +1,6 @@
-// SQL in our words: statements with a name, positional parameters, rows read by column index. A store function
-// is synchronous, takes Transaction&, and runs on a `db` thread; nothing here may be used across threads.
+// SQL in our words: statements with a name, positional parameters, rows read by column index. A store
+// function is synchronous, takes Transaction&, and runs on a `db` thread; nothing here may be used across
+// threads.
 #pragma once
 
 #include <supd/base/ids.hpp>
@@ -85,10 +86,10 @@ public:
     std::string_view view(int column) const;  ///< empty for null
     std::string text(int column) const { return std::string(view(column)); }
     std::optional<std::string> maybe_text(int column) const;
-    std::int64_t integer(int column) const;   ///< throws on null
+    std::int64_t integer(int column) const;  ///< throws on null
     std::optional<std::int64_t> maybe_integer(int column) const;
     bool flag(int column) const { return view(column) == "t"; }
-    std::string bytes(int column) const;      ///< bytea
+    std::string bytes(int column) const;  ///< bytea
     template <class IdType>
     IdType id(int column) const {
         return IdType::parse(view(column)).value();
@@ -165,8 +166,8 @@ public:
     Rows run(const Statement& statement, const Params& params);
     /// Text without parameters, several statements allowed: migrations only.
     void script(const std::string& sql);
-    /// Runs `fn` on this thread right after the COMMIT succeeded; never after a rollback or an unknown outcome.
-    /// For wake-ups: cheap, must not throw, must not use the transaction.
+    /// Runs `fn` on this thread right after the COMMIT succeeded; never after a rollback or an unknown
+    /// outcome. For wake-ups: cheap, must not throw, must not use the transaction.
     void after_commit(std::function<void()> fn) { after_commit_.push_back(std::move(fn)); }
 
 private:

@@ -1,5 +1,5 @@
-// Bringing a device up to date: over the socket after authentication, and by GET /api/v1/sync. Both read the same
-// snapshot logic of chatlog, so that neither can skip what the other shows.
+// Bringing a device up to date: over the socket after authentication, and by GET /api/v1/sync. Both read the
+// same snapshot logic of chatlog, so that neither can skip what the other shows.
 #pragma once
 
 #include <supd/chatlog/reader.hpp>
@@ -26,7 +26,8 @@ struct ChatPage {
     std::vector<base::ChatId> ids;
     bool more = false;
 };
-using ListChats = std::function<ChatPage(db::Transaction&, base::UserId, base::ChatId after, std::size_t limit)>;
+using ListChats =
+    std::function<ChatPage(db::Transaction&, base::UserId, base::ChatId after, std::size_t limit)>;
 
 class Module {
 public:
@@ -38,7 +39,8 @@ public:
 
 private:
     asio::awaitable<http::Reply> get_sync(http::Request request);
-    asio::awaitable<http::Reply> snapshot_page(base::UserId user, std::optional<chatlog::Cursor> cursor, std::size_t limit);
+    asio::awaitable<http::Reply> snapshot_page(base::UserId user, std::optional<chatlog::Cursor> cursor,
+                                               std::size_t limit);
 
     db::Database& database_;
     chatlog::Reader& reader_;

@@ -1,12 +1,12 @@
 // What clients may say on the socket. A feature registers its commands like routes: one row each.
 #pragma once
 
-#include <boost/asio/awaitable.hpp>
-#include <nlohmann/json_fwd.hpp>
-
 #include <supd/base/error.hpp>
 #include <supd/base/ids.hpp>
 #include <supd/http/message.hpp>
+
+#include <boost/asio/awaitable.hpp>
+#include <nlohmann/json_fwd.hpp>
 
 #include <functional>
 #include <memory>
@@ -24,7 +24,8 @@ class Session;
 /// One client frame of an authenticated session. Alive until it is answered.
 class Command {
 public:
-    Command(std::shared_ptr<Session> session, http::Caller caller, std::string ref, std::shared_ptr<const nlohmann::json> data);
+    Command(std::shared_ptr<Session> session, http::Caller caller, std::string ref,
+            std::shared_ptr<const nlohmann::json> data);
     const http::Caller& caller() const noexcept { return caller_; }
     const std::string& ref() const noexcept { return ref_; }
     const nlohmann::json& data() const noexcept { return *data_; }
@@ -44,11 +45,12 @@ struct CommandRow {
     std::string_view type;
     std::string_view operation;
     /// Exactly one is set.
-    /// Answers by itself, perhaps later; frames behind it are read on meanwhile. `done` must be called once, after the
-    /// answer, on the session's thread. What it throws is sent as the error.
+    /// Answers by itself, perhaps later; frames behind it are read on meanwhile. `done` must be called once,
+    /// after the answer, on the session's thread. What it throws is sent as the error.
     std::function<void(Command, std::function<void()> done)> pipelined;
-    /// Returns the data of the ack as JSON, or an empty string for commands that have no answer (typing). The session's
-    /// next frame waits for it, and it waits for pipelined ones before it: frames take effect in order.
+    /// Returns the data of the ack as JSON, or an empty string for commands that have no answer (typing). The
+    /// session's next frame waits for it, and it waits for pipelined ones before it: frames take effect in
+    /// order.
     std::function<asio::awaitable<std::string>(Command)> ordered;
 };
 

@@ -1,5 +1,5 @@
-// `/ws`: the upgrade (RFC 6455 section 4, Origin check, permessage-deflate offer) and the table of sessions of each io
-// thread with its one-second tick (heartbeats, idle and authentication time-outs).
+// `/ws`: the upgrade (RFC 6455 section 4, Origin check, permessage-deflate offer) and the table of sessions
+// of each io thread with its one-second tick (heartbeats, idle and authentication time-outs).
 #pragma once
 
 #include <supd/async/io_threads.hpp>
@@ -38,22 +38,28 @@ struct EndpointOptions {
     bool limit_commands = true;
 };
 
-/// Brings a session up to date after authentication: implemented by sync. Called on the session's thread; the hub
-/// has the session attached. Sends what was missed, `caught_up`, and calls Hub::go_live. Throws base::Error to refuse.
-using CatchUp = std::function<asio::awaitable<void>(std::shared_ptr<Session>, std::optional<std::string> cursor)>;
+/// Brings a session up to date after authentication: implemented by sync. Called on the session's thread; the
+/// hub has the session attached. Sends what was missed, `caught_up`, and calls Hub::go_live. Throws
+/// base::Error to refuse.
+using CatchUp =
+    std::function<asio::awaitable<void>(std::shared_ptr<Session>, std::optional<std::string> cursor)>;
 
 class Endpoint {
 public:
-    Endpoint(async::IoThreads& threads, Hub& hub, const http::Authenticator& authenticator, const Commands& commands,
-             EndpointOptions options);
+    Endpoint(async::IoThreads& threads, Hub& hub, const http::Authenticator& authenticator,
+             const Commands& commands, EndpointOptions options);
     ~Endpoint();
     Endpoint(const Endpoint&) = delete;
     Endpoint& operator=(const Endpoint&) = delete;
 
     void set_catch_up(CatchUp catch_up) { catch_up_ = std::move(catch_up); }
     /// Told of sessions that come and go (presence). Session's io thread.
-    void on_connected(std::function<void(const std::shared_ptr<Session>&)> call) { connected_.push_back(std::move(call)); }
-    void on_disconnected(std::function<void(const http::Caller&)> call) { disconnected_.push_back(std::move(call)); }
+    void on_connected(std::function<void(const std::shared_ptr<Session>&)> call) {
+        connected_.push_back(std::move(call));
+    }
+    void on_disconnected(std::function<void(const http::Caller&)> call) {
+        disconnected_.push_back(std::move(call));
+    }
 
     /// For http::Server::on_upgrade. Runs on the stream's io thread.
     void upgrade(http::Request request, std::unique_ptr<net::Stream> stream, std::string leftover);

@@ -1,6 +1,6 @@
-// Client frames out of a byte stream (RFC 6455 section 5; RFC 7692 for RSV1). Strict: what the RFC forbids ends the
-// connection with the right close code. Sizes are checked before anything is allocated. Keeps memory only while
-// a message is incomplete. Not thread-safe.
+// Client frames out of a byte stream (RFC 6455 section 5; RFC 7692 for RSV1). Strict: what the RFC forbids
+// ends the connection with the right close code. Sizes are checked before anything is allocated. Keeps memory
+// only while a message is incomplete. Not thread-safe.
 #pragma once
 
 #include <supd/ws/hub.hpp>
@@ -27,7 +27,8 @@ public:
 
     explicit FrameDecoder(bool deflate = false) : deflate_(deflate) {}
 
-    /// Takes bytes from the front of `data`, unmasking them in place, until an event is complete or data is empty.
+    /// Takes bytes from the front of `data`, unmasking them in place, until an event is complete or data is
+    /// empty.
     Event next(std::span<char>& data);
 
 private:
@@ -49,13 +50,13 @@ private:
     std::uint64_t size_ = 0;
     std::uint64_t have_ = 0;
 
-    std::string partial_;   // payload of an incomplete frame, or the fragments of a message so far
-    std::string control_;   // payload of an incomplete control frame between fragments
+    std::string partial_;  // payload of an incomplete frame, or the fragments of a message so far
+    std::string control_;  // payload of an incomplete control frame between fragments
     std::string inflated_;
     bool in_message_ = false;
     bool compressed_ = false;
     int fragments_ = 0;
-    std::string done_;      // a finished message that was gathered in partial_
+    std::string done_;  // a finished message that was gathered in partial_
 };
 
 }  // namespace supd::ws

@@ -1,16 +1,16 @@
-// The hub: who gets which bytes. It knows users, sessions, chats' subscribers and frames; never what a message
-// is. One shard per io thread; a shard's tables are touched only by its thread, so there is no lock on the delivery
-// path. Every public function may be called from any thread.
+// The hub: who gets which bytes. It knows users, sessions, chats' subscribers and frames; never what a
+// message is. One shard per io thread; a shard's tables are touched only by its thread, so there is no lock
+// on the delivery path. Every public function may be called from any thread.
 //
-// Per chat with local subscribers a shard keeps the last delivered seq: next = deliver, older = drop, newer = wait
-// for the missing ones, then read them from the log. A push is a hint, the log is the truth.
+// Per chat with local subscribers a shard keeps the last delivered seq: next = deliver, older = drop, newer =
+// wait for the missing ones, then read them from the log. A push is a hint, the log is the truth.
 #pragma once
-
-#include <boost/asio/awaitable.hpp>
 
 #include <supd/async/io_threads.hpp>
 #include <supd/base/ids.hpp>
 #include <supd/ws/frame.hpp>
+
+#include <boost/asio/awaitable.hpp>
 
 #include <cstdint>
 #include <functional>
@@ -49,13 +49,14 @@ public:
         std::int64_t from_seq;
     };
     struct Sweep {
-        std::uint64_t w = 0;          ///< entries of all transactions below are visible in this snapshot
-        std::string cursor;           ///< the token that resumes from w
-        std::vector<Head> heads;      ///< of the asked chats, those that moved since the last w
-        std::vector<Joined> joined;   ///< memberships of the asked users that began since the last w
+        std::uint64_t w = 0;         ///< entries of all transactions below are visible in this snapshot
+        std::string cursor;          ///< the token that resumes from w
+        std::vector<Head> heads;     ///< of the asked chats, those that moved since the last w
+        std::vector<Joined> joined;  ///< memberships of the asked users that began since the last w
     };
     /// Entries with after < seq, ascending, at most `limit`.
-    virtual asio::awaitable<std::vector<ChatEvent>> read(base::ChatId chat, std::int64_t after, std::size_t limit) = 0;
+    virtual asio::awaitable<std::vector<ChatEvent>> read(base::ChatId chat, std::int64_t after,
+                                                         std::size_t limit) = 0;
     virtual asio::awaitable<Sweep> sweep(std::uint64_t since_w, std::vector<base::ChatId> chats,
                                          std::vector<base::UserId> users) = 0;
 };
@@ -104,10 +105,13 @@ public:
     // -- called on the session's own io thread --------------------------------------------------------------
     /// From now on events for this user reach the session, held back until its catch-up is done.
     void attach(const std::shared_ptr<Session>& session);
-    /// Ends holding back: `chats` are the chats of the snapshot of `w` with the last seq that the catch-up has covered.
-    void go_live(const std::shared_ptr<Session>& session, const std::vector<LogSource::Head>& chats, std::uint64_t w);
+    /// Ends holding back: `chats` are the chats of the snapshot of `w` with the last seq that the catch-up
+    /// has covered.
+    void go_live(const std::shared_ptr<Session>& session, const std::vector<LogSource::Head>& chats,
+                 std::uint64_t w);
     void detach(Session& session);
-    /// The session is live and gets this chat's events: a cheap answer to "is it a member", as fresh as delivery.
+    /// The session is live and gets this chat's events: a cheap answer to "is it a member", as fresh as
+    /// delivery.
     bool subscribed(const Session& session, base::ChatId chat);
 
     class Shard;

@@ -1,10 +1,7 @@
-// One client socket after the upgrade. Everything on its io thread, by callbacks without a coroutine frame, so that
-// an idle session costs its object and its socket. Owned by the endpoint's table; the hub points to it between
-// attach and detach.
+// One client socket after the upgrade. Everything on its io thread, by callbacks without a coroutine frame,
+// so that an idle session costs its object and its socket. Owned by the endpoint's table; the hub points to
+// it between attach and detach.
 #pragma once
-
-#include <boost/asio/awaitable.hpp>
-#include <nlohmann/json_fwd.hpp>
 
 #include <supd/base/clock.hpp>
 #include <supd/http/message.hpp>
@@ -12,6 +9,9 @@
 #include <supd/ws/commands.hpp>
 #include <supd/ws/frame_decoder.hpp>
 #include <supd/ws/hub.hpp>
+
+#include <boost/asio/awaitable.hpp>
+#include <nlohmann/json_fwd.hpp>
 
 #include <functional>
 #include <memory>
@@ -31,12 +31,14 @@ public:
     /// Starts reading; `leftover` are bytes that came with the upgrade request.
     void start(std::string leftover, std::optional<http::Caller> caller);
 
-    // -- who --------------------------------------------------------------------------------------------------
+    // -- who
+    // --------------------------------------------------------------------------------------------------
     std::uint64_t socket_id() const noexcept { return socket_id_; }
     bool authenticated() const noexcept { return caller_.has_value(); }
     const http::Caller& caller() const noexcept { return *caller_; }
 
-    // -- sending ----------------------------------------------------------------------------------------------
+    // -- sending
+    // ----------------------------------------------------------------------------------------------
     /// Queues a frame; written at the end of this turn of the loop together with what else is queued.
     void send(FramePtr frame);
     /// May be left out when the client is slow: typing, presence.
@@ -50,7 +52,8 @@ public:
     asio::awaitable<bool> room();
     bool open() const noexcept { return state_ == State::open; }
 
-    // -- the hub's own marks, touched by its shard only ---------------------------------------------------------
+    // -- the hub's own marks, touched by its shard only
+    // ---------------------------------------------------------
     struct HubState {
         bool attached = false;
         bool live = false;
@@ -71,8 +74,10 @@ private:
     void on_event(const FrameDecoder::Event& event);
     void on_text(std::string_view text);
     void authenticate(const std::string& ref, const nlohmann::json& data);
-    void accept(http::Caller caller, const std::string& ref, std::optional<std::string> cursor, bool resume_follows);
-    void run_command(const std::string& type, const std::string& ref, const std::shared_ptr<nlohmann::json>& document);
+    void accept(http::Caller caller, const std::string& ref, std::optional<std::string> cursor,
+                bool resume_follows);
+    void run_command(const std::string& type, const std::string& ref,
+                     const std::shared_ptr<nlohmann::json>& document);
     asio::awaitable<void> run_ordered(std::shared_ptr<Session> self, const CommandRow* row, Command command);
     asio::awaitable<void> catch_up(std::shared_ptr<Session> self, std::optional<std::string> cursor);
     asio::awaitable<bool> room_for_catch_up();

@@ -1,0 +1,246 @@
+// The writing half of a session, and its end.
+#include "shard.hpp"
+
+#include <supd/base/json_text.hpp>
+#include <supd/ws/session.hpp>
+
+#include <boost/asio/async_result.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+#include <algorithm>
+
+namespace supd::ws {
+namespace {
+
+constexpr std::chrono::seconds kCloseGrace{2};
+constexpr int kMaxGather = 64;  // buffers in one writev
+
+}  // namespace
+
+// -- writing
+// ----------------------------------------------------------------------------------------------------
+
+void Session::send(FramePtr frame) {
+    if (state_ != State::open) return;
+    queue_bytes_ += frame->wire(deflate_).size();
+    queue_.push_back(std::move(frame));
+    schedule_flush();
+}
+
+void Session::send_ephemeral(const FramePtr& frame) {
+    const auto& options = endpoint_.options_;
+    if (queue_.size() - head_ > options.queue_frames / 2 || queue_bytes_ > options.queue_bytes / 2) return;
+    send(frame);
+}
+
+void Session::send_ack(std::string_view ref, std::string_view data_json) {
+    std::string out = R"({"type":"ack",)";
+    if (!ref.empty()) {
+        out += R"("ref":)";
+        base::append_json_string(out, ref);
+        out += ',';
+    }
+    out += R"("data":)";
+    out += data_json;
+    out += '}';
+    send_json(out);
+}
+
+void Session::send_error(std::string_view ref, const base::Error& error) {
+    std::string out = R"({"type":"error",)";
+    if (!ref.empty()) {
+        out += R"("ref":)";
+        base::append_json_string(out, ref);
+        out += ',';
+    }
+    out += R"("error":)" + base::problem_json(error, "") + "}";
+    send_json(out);
+}
+
+void Session::schedule_flush() {
+    if (flush_scheduled_ || (writing_ && !overflowing())) return;
+    flush_scheduled_ = true;
+    auto& shard = endpoint_.here();
+    shard.dirty.push_back(shared_from_this());
+    if (shard.flush_posted) return;
+    shard.flush_posted = true;
+    asio::post(shard.context, [&shard] {
+        shard.flush_posted = false;
+        std::vector<std::shared_ptr<Session>> batch;
+        batch.swap(shard.dirty);
+        for (const auto& session : batch) {
+            session->flush_scheduled_ = false;
+            session->flush();
+        }
+        if (shard.dirty.empty()) {  // keep the capacity
+            batch.clear();
+            shard.dirty.swap(batch);
+        }
+    });
+}
+
+bool Session::overflowing() const {
+    const auto& options = endpoint_.options_;
+    return state_ == State::open &&
+           (queue_.size() - head_ > options.queue_frames || queue_bytes_ > options.queue_bytes);
+}
+
+// Too slow: what waits is lost to this socket, but the cursor resumes it all. One frame may be half written.
+void Session::give_up_queue() {
+    queue_.resize(head_ + (head_offset_ > 0 ? 1 : 0));
+    queue_bytes_ = 0;
+    close(CloseCode::too_slow, "too slow, resume");
+}
+
+void Session::flush() {
+    if (state_ == State::closed) return;
+    if (writing_) {  // the socket takes nothing: only the cap is to be kept
+        if (overflowing()) give_up_queue();
+        return;
+    }
+    while (head_ < queue_.size()) {
+        iovec parts[kMaxGather];
+        int count = 0;
+        std::size_t offset = head_offset_;
+        for (std::size_t i = head_; i < queue_.size() && count < kMaxGather; ++i) {
+            const auto wire = queue_[i]->wire(deflate_).substr(offset);
+            offset = 0;
+            parts[count].iov_base = const_cast<char*>(wire.data());  // iovec is not const
+            parts[count].iov_len = wire.size();
+            ++count;
+        }
+        const auto wrote = stream_->try_write(std::span<const iovec>(parts, static_cast<std::size_t>(count)));
+        if (wrote.state == net::IoState::closed) return finish();
+        std::size_t left = wrote.bytes;
+        while (left > 0) {
+            const auto size = queue_[head_]->wire(deflate_).size() - head_offset_;
+            if (left < size) {
+                head_offset_ += left;
+                break;
+            }
+            left -= size;
+            head_offset_ = 0;
+            queue_bytes_ -= std::min(queue_bytes_, queue_[head_]->wire(deflate_).size());
+            queue_[head_++].reset();
+        }
+        if (wrote.state == net::IoState::would_block) break;
+    }
+    if (head_ == queue_.size()) {
+        queue_.clear();
+        if (queue_.capacity() > 16) queue_.shrink_to_fit();
+        head_ = 0;
+        queue_bytes_ = 0;
+    } else if (head_ > 1024) {
+        queue_.erase(queue_.begin(), queue_.begin() + static_cast<std::ptrdiff_t>(head_));
+        head_ = 0;
+    }
+    const auto& options = endpoint_.options_;
+    const auto waiting = queue_.size() - head_;
+    if (waiting <= options.queue_frames / 2 && queue_bytes_ <= options.queue_bytes / 2 &&
+        !room_waiters_.empty()) {
+        auto calls = std::move(room_waiters_);
+        room_waiters_.clear();
+        for (auto& call : calls)
+            call();
+    }
+    if (waiting == 0) {
+        if (state_ == State::closing) stream_->shutdown_write();
+        return;
+    }
+    if (overflowing()) give_up_queue();
+    if (queue_.size() == head_) return;
+    writing_ = shared_from_this();
+    stream_->when_writable([this](bool ok) { on_writable(ok); });
+}
+
+void Session::on_writable(bool ok) {
+    const auto self = std::move(writing_);
+    writing_.reset();
+    if (state_ == State::closed) return;
+    if (!ok) return finish();
+    flush();
+}
+
+asio::awaitable<bool> Session::room() {
+    const auto& options = endpoint_.options_;
+    if (open() &&
+        (queue_.size() - head_ > options.queue_frames / 2 || queue_bytes_ > options.queue_bytes / 2)) {
+        auto start = [this](auto handler) {
+            auto shared = std::make_shared<decltype(handler)>(std::move(handler));
+            room_waiters_.push_back(
+                [shared, executor = stream_->executor()] { asio::post(executor, std::move(*shared)); });
+        };
+        co_await asio::async_initiate<const asio::use_awaitable_t<>, void()>(start, asio::use_awaitable);
+    }
+    co_return open();
+}
+
+asio::awaitable<bool> Session::room_for_catch_up() {
+    auto start = [this](auto handler) {
+        auto shared = std::make_shared<decltype(handler)>(std::move(handler));
+        catch_up_waiters_.push_back(
+            [shared, executor = stream_->executor()] { asio::post(executor, std::move(*shared)); });
+    };
+    co_await asio::async_initiate<const asio::use_awaitable_t<>, void()>(start, asio::use_awaitable);
+    co_return open();
+}
+
+// -- ending
+// -----------------------------------------------------------------------------------------------------
+
+void Session::close(CloseCode code, std::string_view reason) {
+    if (state_ != State::open) return;
+    std::string payload;
+    payload += static_cast<char>(static_cast<unsigned>(code) >> 8);
+    payload += static_cast<char>(static_cast<unsigned>(code) & 0xFF);
+    payload += reason.substr(0, kMaxControlBytes - 2);
+    queue_.push_back(Frame::control(kCloseOpcode, payload));
+    state_ = State::closing;
+    deadline_ = base::Monotonic::now() + kCloseGrace;
+    if (hub.attached) endpoint_.hub_.detach(*this);
+    auto waiters = std::move(room_waiters_);
+    room_waiters_.clear();
+    for (auto& call : waiters)
+        call();
+    schedule_flush();
+}
+
+void Session::finish() {
+    if (state_ == State::closed) return;
+    const auto self = shared_from_this();
+    state_ = State::closed;
+    if (hub.attached) endpoint_.hub_.detach(*this);
+    stream_->close();
+    queue_.clear();
+    head_ = 0;
+    waiting_ordered_ = nullptr;
+    auto waiters = std::move(room_waiters_);
+    room_waiters_.clear();
+    for (auto& call : waiters)
+        call();
+    endpoint_.forget(*this);
+}
+
+bool Session::due(base::Monotonic::time_point now) const {
+    return now >= deadline_ || now - last_read_ > endpoint_.options_.heartbeat;
+}
+
+void Session::on_tick(base::Monotonic::time_point now) {
+    if (now >= deadline_) {
+        if (state_ == State::open) return close(CloseCode::unauthenticated, "not authenticated in time");
+        return finish();
+    }
+    if (state_ != State::open) return;
+    const auto silent = now - last_read_;
+    if (silent > endpoint_.options_.idle_timeout)
+        return finish();  // the peer is gone: nobody would read a close frame
+    if (silent > endpoint_.options_.heartbeat && !ping_sent_) {
+        static const auto kPing = Frame::control(kPingOpcode, "");
+        ping_sent_ = true;
+        queue_.push_back(kPing);
+        schedule_flush();
+    }
+}
+
+}  // namespace supd::ws
