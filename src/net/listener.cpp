@@ -100,7 +100,16 @@ struct Listener::State : std::enable_shared_from_this<State> {
         accept();
     }
 
+    // A renewed certificate is taken up without anybody's doing; asked only when somebody comes.
+    void look_at_certificate() {
+        const auto now = std::chrono::steady_clock::now();
+        if (!shared->tls || now - looked < kCertificateCheck) return;
+        looked = now;
+        if (shared->tls->reload_if_changed()) base::log::info("certificate_reloaded", {{"port", port}});
+    }
+
     void hand_over(std::size_t index, TcpSocket socket) {
+        look_at_certificate();
         const auto key = limit_key(peer.address());
         const bool counted =
             !peer.address().is_loopback() && !any_contains(shared->options.uncapped, peer.address());
@@ -122,6 +131,7 @@ struct Listener::State : std::enable_shared_from_this<State> {
     asio::steady_timer pause;
     Tcp::endpoint peer;
     std::size_t next = 0;
+    std::chrono::steady_clock::time_point looked = std::chrono::steady_clock::now();
     bool starved = false;
     bool stopped = false;
 

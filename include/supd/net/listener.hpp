@@ -27,6 +27,8 @@ struct ListenerOptions {
 };
 
 inline constexpr std::chrono::milliseconds kAcceptBackOff{100};  ///< when file descriptors or memory run out
+inline constexpr std::chrono::seconds kCertificateCheck{
+    60};  ///< how often the files are looked at for a newer one
 
 class Listener {
 public:
