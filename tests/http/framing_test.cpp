@@ -216,12 +216,16 @@ TEST_F(Framing, MethodsAndFaults) {
     EXPECT_EQ(wrong.status, 405);
     EXPECT_EQ(wrong.header("Allow"), "OPTIONS, POST");
     EXPECT_EQ(loop_->ask("FOO /echo HTTP/1.1\r\nHost: x\r\n\r\n").status, 501);
-    EXPECT_EQ(loop_->ask("TRACE /echo HTTP/1.1\r\nHost: x\r\n\r\n").status, 501);
+    EXPECT_EQ(loop_->ask("TRACE /echo HTTP/1.1\r\nHost: x\r\n\r\n").status, 405);
     const auto failed = loop_->ask("GET /fails HTTP/1.1\r\nHost: x\r\n\r\n");
     EXPECT_EQ(failed.status, 500);
     EXPECT_EQ(failed.body.find("secret"), std::string::npos);
-    EXPECT_EQ(loop_->ask(kGet + "Accept: image/png\r\n\r\n").status, 406);
-    EXPECT_EQ(loop_->ask(kGet + "Accept: text/html, application/json;q=0.1\r\n\r\n").status, 200);
+    EXPECT_EQ(loop_->ask(kGet + "Accept: image/png\r\n\r\n").status, 200)
+        << "only the API is asked for a type";
+    const std::string api = "GET /api/a HTTP/1.1\r\nHost: x\r\nAccept: ";
+    EXPECT_EQ(loop_->ask(api + "image/png\r\n\r\n").status, 406);
+    EXPECT_EQ(loop_->ask(api + "application/json;q=0, text/*\r\n\r\n").status, 406);
+    EXPECT_EQ(loop_->ask(api + "text/html, application/json;q=0.1\r\n\r\n").status, 200);
     EXPECT_EQ(loop_->ask(kPost + "Content-Encoding: gzip\r\nContent-Length: 1\r\n\r\nx").status, 415);
 }
 

@@ -46,8 +46,11 @@ public:
         io.start();
         listener.start();
     }
+    /// All clients must have gone.
     ~EchoServer() {
         listener.stop();
+        while (tasks.size() != 0)
+            std::this_thread::yield();
         io.stop();
     }
 
