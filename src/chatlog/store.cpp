@@ -20,9 +20,10 @@ namespace {
 
 constexpr db::Statement kLockChat{"log_lock_chat", "select pg_advisory_xact_lock($1)"};
 
-constexpr db::Statement kFindChange{"log_find_change",
-                                    "select chat_id, seq, actor_id, kind, (extract(epoch from created_at) * "
-                                    "1000)::bigint from chat_changes where id = $1"};
+constexpr db::Statement kFindChange{
+    "log_find_change",
+    "select chat_id, seq, actor_id, kind, (extract(epoch from created_at) * 1000)::bigint, message_id "
+    "from chat_changes where id = $1"};
 
 constexpr db::Statement kAppendChange{
     "log_append_change",
@@ -140,7 +141,8 @@ std::optional<Appended> find_change(db::Transaction& tx, const Change& change) {
     const auto rows = tx.exec(kFindChange, change.id);
     if (rows.empty()) return std::nullopt;
     const auto row = rows.front();
-    if (row.id<ChatId>(0) != change.chat || row.id<UserId>(2) != change.actor || row.view(3) != change.kind)
+    if (row.id<ChatId>(0) != change.chat || row.id<UserId>(2) != change.actor || row.view(3) != change.kind ||
+        row.maybe_id<MessageId>(5) != change.message)
         throw base::conflict("id_reused", "This id was used for another change.");
     Appended out;
     out.id = change.id;

@@ -59,6 +59,15 @@ Seen see(db::Transaction& tx, const Act& act, ChatId chat) {
     return seen;
 }
 
+/// The answer to a change that was made before; the same id with other content is no repeat.
+Done repeated(db::Transaction& tx, chatlog::Appended known, const std::string& field,
+              const std::string& wanted) {
+    const auto stored = store::change_field(tx, known.id, field);
+    if (stored && *stored != wanted)
+        throw base::conflict("id_reused", "This id was used for another change.");
+    return done_of(std::move(known));
+}
+
 void require_not_deleted(const Target& target) {
     if (target.deleted) throw base::conflict("message_deleted", "The message has been deleted.");
 }
@@ -68,7 +77,7 @@ void require_not_deleted(const Target& target) {
 Done edit(db::Transaction& tx, const Act& act, const std::string& text) {
     const auto chat = lock_chat_of(tx, act.message);
     auto change = change_of(act, chat, "message_edited");
-    if (auto known = chatlog::find_change(tx, change)) return done_of(std::move(*known));
+    if (auto known = chatlog::find_change(tx, change)) return repeated(tx, std::move(*known), "text", text);
     const auto seen = see(tx, act, chat);
     if (seen.target.sender != act.actor) throw base::forbidden("Only its sender can edit a message.");
     if (seen.me.type == chats::Type::channel && !seen.me.at_least(chats::kAdminPower))
@@ -113,7 +122,7 @@ Done expire(db::Transaction& tx, MessageId message) {
 Done react(db::Transaction& tx, const Act& act, const std::string& emoji, bool add) {
     const auto chat = lock_chat_of(tx, act.message);
     auto change = change_of(act, chat, add ? "reaction_added" : "reaction_removed");
-    if (auto known = chatlog::find_change(tx, change)) return done_of(std::move(*known));
+    if (auto known = chatlog::find_change(tx, change)) return repeated(tx, std::move(*known), "emoji", emoji);
     const auto seen = see(tx, act, chat);
     chats::require_active(seen.me);
     require_not_deleted(seen.target);

@@ -71,6 +71,8 @@ std::optional<Target> target(db::Transaction& tx, MessageId message, UserId user
 /// The latest change of this kind to the message, by this person.
 std::optional<Known> latest_change(db::Transaction& tx, MessageId message, std::string_view kind,
                                    const std::optional<UserId>& actor);
+/// A field of the change's data: what its client asked for. Empty when a deletion has taken it.
+std::optional<std::string> change_field(db::Transaction& tx, ChangeId change, const std::string& field);
 std::int64_t edit_count(db::Transaction& tx, MessageId message);
 /// Keeps the old text under the change's seq; returns edited_at.
 Millis write_text(db::Transaction& tx, MessageId message, std::int64_t change_seq, const std::string& text);

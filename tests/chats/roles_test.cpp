@@ -81,7 +81,7 @@ TEST_F(RolesTest, who_may_remove_whom) {
 }
 
 TEST_F(RolesTest, the_owner_cannot_step_down_but_can_hand_over) {
-    const auto ann = person(), bob = person();
+    const auto ann = person(), bob = person(), stranger = person();
     const auto chat = group(ann, {bob});
     EXPECT_EQ(refusal([&](db::Transaction& tx) { change_role(tx, act(ann, chat), ann, kMemberPower); }),
               "last_owner");
@@ -89,7 +89,7 @@ TEST_F(RolesTest, the_owner_cannot_step_down_but_can_hand_over) {
     EXPECT_EQ(power(chat, bob), kOwnerPower);
     EXPECT_EQ(power(chat, ann), kAdminPower);
     EXPECT_EQ(refusal([&](db::Transaction& tx) { transfer(tx, act(ann, chat), ann); }), "forbidden");
-    EXPECT_EQ(refusal([&](db::Transaction& tx) { transfer(tx, act(bob, chat), person()); }), "invalid");
+    EXPECT_EQ(refusal([&](db::Transaction& tx) { transfer(tx, act(bob, chat), stranger); }), "invalid");
     expect_dense(chat);
 }
 

@@ -29,11 +29,11 @@ protected:
         MessageId id;
         std::int64_t outcome, seq;
     };
-    Sent send(ChatId chat, UserId sender, const std::string& text, MessageId id = MessageId::make(),
+    Sent send(ChatId where, UserId sender, const std::string& text, MessageId id = MessageId::make(),
               std::optional<MessageId> reply = std::nullopt, std::string digest = "d",
               std::optional<std::string> extra = std::nullopt) {
         return run([&](db::Transaction& tx) {
-            const auto rows = tx.exec(kSend, chat, id, sender, text, chatlog::lock_key(chat), reply, extra,
+            const auto rows = tx.exec(kSend, where, id, sender, text, chatlog::lock_key(where), reply, extra,
                                       db::Bytes{digest});
             const auto row = rows.front();
             return Sent{id, row.integer(1), row.maybe_integer(2).value_or(0)};
@@ -46,14 +46,14 @@ protected:
         out.change = ChangeId::make();
         return out;
     }
-    std::int64_t head(ChatId chat) {
-        return run([&](db::Transaction& tx) { return tx.exec(kHead, chat).front().integer(0); });
+    std::int64_t head(ChatId where) {
+        return run([&](db::Transaction& tx) { return tx.exec(kHead, where).front().integer(0); });
     }
     Item see(UserId user, MessageId message) {
         return run([&](db::Transaction& tx) { return visible_message(tx, message, user); });
     }
-    Page page(UserId user, ChatId chat, From from, std::int64_t seq, std::size_t limit) {
-        return run([&](db::Transaction& tx) { return history(tx, chat, user, from, seq, limit); });
+    Page page(UserId user, ChatId where, From from, std::int64_t seq, std::size_t limit) {
+        return run([&](db::Transaction& tx) { return history(tx, where, user, from, seq, limit); });
     }
     static std::vector<std::int64_t> seqs(const Page& page) {
         std::vector<std::int64_t> out;
@@ -100,7 +100,7 @@ TEST_F(MessagesTest, history_pages_and_respects_the_join) {
     EXPECT_EQ(seqs(page(bob, chat, From::around, 4, 3)), (Seqs{3, 4, 5}));
     EXPECT_EQ(seqs(page(bob, chat, From::around, 4, 1)), (Seqs{4}));
 
-    const auto eve = person();
+    const auto eve = person(), stranger = person();
     run([&](db::Transaction& tx) { return chats::add_members(tx, act(ann, chat), {eve}); });  // 8
     const auto after = send(chat, ann, "after");
     EXPECT_EQ(seqs(page(eve, chat, From::newest, 0, 50)), (Seqs{9}));
@@ -114,7 +114,7 @@ TEST_F(MessagesTest, history_pages_and_respects_the_join) {
              [&](db::Transaction& tx) { remove(tx, on(eve, old)); },
              [&](db::Transaction& tx) { hide(tx, eve, old); },
              [&](db::Transaction& tx) { edit(tx, on(eve, old), "x"); },
-             [&](db::Transaction& tx) { history(tx, chat, person(), From::newest, 0, 5); }})
+             [&](db::Transaction& tx) { history(tx, chat, stranger, From::newest, 0, 5); }})
         EXPECT_EQ(refusal(fn), "not_found");
 }
 
@@ -137,6 +137,10 @@ TEST_F(MessagesTest, an_edit_is_an_entry_and_its_retry_is_none) {
     auto reused = first;
     reused.actor = bob;
     EXPECT_EQ(refusal([&](db::Transaction& tx) { edit(tx, reused, "x"); }), "id_reused");
+    EXPECT_EQ(refusal([&](db::Transaction& tx) { edit(tx, first, "other text"); }), "id_reused");
+    auto elsewhere = first;
+    elsewhere.message = send(chat, ann, "another").id;
+    EXPECT_EQ(refusal([&](db::Transaction& tx) { edit(tx, elsewhere, "first"); }), "id_reused");
     const auto kept = run([&](db::Transaction& tx) { return store::edits(tx, sent.id); });
     ASSERT_EQ(kept.size(), 1U);
     EXPECT_EQ(kept.front().text, "frist");

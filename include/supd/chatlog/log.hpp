@@ -48,13 +48,13 @@ struct Appended {
     ChatId chat;
     std::int64_t seq = 0;
     base::Millis created_at = 0;
-    bool repeated =
-        false;  ///< the id was there already, with the same chat, actor and kind: nothing was written
+    /// The id was there already, with the same chat, actor, kind and message: nothing was written.
+    bool repeated = false;
     ws::ChatEvent event;  ///< to publish after COMMIT (empty frame when repeated)
 };
 
 /// True when the change id is known: fills what was stored. The caller answers with it and changes nothing.
-/// Throws 409 `id_reused` when the id belongs to another chat, actor or kind.
+/// Throws 409 `id_reused` when the id belongs to another chat, actor, kind or message.
 std::optional<Appended> find_change(db::Transaction& tx, const Change& change);
 
 /// Gives the chat's next seq to `change` and writes it. lock_chat must have been called in this transaction.
