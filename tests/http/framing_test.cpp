@@ -31,6 +31,11 @@ protected:
                                co_return reply;
                            }});
         loop_->router.add(
+            {"GET", "/api/a", Policy::open, Limit::none, "a", [](Request) -> asio::awaitable<Reply> {
+                 Reply reply = Reply::json(std::string("1"));
+                 co_return reply;
+             }});
+        loop_->router.add(
             {"GET", "/fails", Policy::open, Limit::none, "fails", [](Request) -> asio::awaitable<Reply> {
                  throw std::runtime_error("secret detail");
                  co_return Reply();
