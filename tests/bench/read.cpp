@@ -174,7 +174,8 @@ json measure(const bench::Flags& flags) {
     std::vector<bench::SeedJob> jobs;
     for (std::size_t i = 0; i < kUsers; ++i)
         for (std::size_t d = 1; d <= kReach; ++d) {
-            const json body = {{"type", "direct"}, {"member_ids", {users[(i + d) % kUsers].user_id}}};
+            const json body = {{"type", "direct"},
+                               {"member_ids", json::array({users[(i + d) % kUsers].user_id})}};
             bench::SeedJob job;
             job.chat_id = rest.one({"POST", "/api/v1/chats", users[i].token, body.dump()}).at("id");
             job.connection = i;

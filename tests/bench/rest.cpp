@@ -15,7 +15,6 @@ namespace bench {
 namespace {
 
 constexpr std::string_view kPassword = "correct-horse-battery-staple-42";
-constexpr std::size_t kMembersPerRequest = 100;
 
 std::string user_name(const std::string& prefix, std::size_t i) {
     return prefix + std::to_string(i);
@@ -152,7 +151,8 @@ std::vector<Device> more_devices(Rest& rest, const std::string& prefix, std::siz
 std::vector<std::string> make_direct_chats(Rest& rest, const std::vector<Device>& users) {
     std::vector<Request> requests;
     for (std::size_t i = 0; i + 1 < users.size(); i += 2) {
-        const nlohmann::json body = {{"type", "direct"}, {"member_ids", {users[i + 1].user_id}}};
+        const nlohmann::json body = {{"type", "direct"},
+                                     {"member_ids", nlohmann::json::array({users[i + 1].user_id})}};
         requests.push_back({"POST", "/api/v1/chats", users[i].token, body.dump()});
     }
     std::vector<std::string> out;
@@ -163,17 +163,9 @@ std::vector<std::string> make_direct_chats(Rest& rest, const std::vector<Device>
 
 std::string make_group(Rest& rest, const std::string& title, const std::vector<Device>& members) {
     nlohmann::json body = {{"type", "group"}, {"title", title}, {"member_ids", nlohmann::json::array()}};
-    std::size_t next = 1;
-    for (; next < members.size() && next <= kMembersPerRequest; ++next)
-        body["member_ids"].push_back(members[next].user_id);
-    const std::string id = rest.one({"POST", "/api/v1/chats", members[0].token, body.dump()}).at("id");
-    while (next < members.size()) {
-        nlohmann::json more = {{"user_ids", nlohmann::json::array()}};
-        for (std::size_t i = 0; i < kMembersPerRequest && next < members.size(); ++i, ++next)
-            more["user_ids"].push_back(members[next].user_id);
-        rest.one({"POST", "/api/v1/chats/" + id + "/members", members[0].token, more.dump()});
-    }
-    return id;
+    for (std::size_t i = 1; i < members.size(); ++i)
+        body["member_ids"].push_back(members[i].user_id);
+    return rest.one({"POST", "/api/v1/chats", members[0].token, body.dump()}).at("id");
 }
 
 }  // namespace bench
