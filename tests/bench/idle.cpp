@@ -51,7 +51,8 @@ json measure(const bench::Flags& flags) {
         const auto more = bench::more_devices(rest, "idle", user_count, per_user - 1);
         devices.insert(devices.end(), more.begin(), more.end());
         devices.resize(count);
-        if (first.stop() != 0) throw std::runtime_error("the daemon did not stop with status 0");
+        if (const int status = first.stop(); status != 0)
+            throw std::runtime_error("the daemon stopped with wait status " + std::to_string(status));
     }
     const bench::Daemon daemon(program, data, postgres.url("supd"));
     Idle idle;
