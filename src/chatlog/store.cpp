@@ -191,6 +191,10 @@ Message read_message(const db::Row& row, int c) {
 
 namespace store {
 
+const db::Statement kAppendFresh{
+    "log_append_fresh",
+    "select * from append_fresh($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)"};
+
 const db::Statement kAppendMessages{
     "log_append_messages", "select * from append_messages($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"};
 

@@ -1,3 +1,4 @@
+#include "batch_arrays.hpp"
 #include "draft.hpp"
 #include "store.hpp"
 
@@ -152,15 +153,29 @@ private:
 
     asio::awaitable<void> commit() {
         const auto started = base::Monotonic::now();
-        fill_params();
-        auto result = co_await connection_.exec(store::kAppendMessages, params_);
-        if (result.state == db::AsyncResult::State::ok && result.rows == batch_.size()) {
+        drafts_.clear();
+        for (const auto& pending : batch_)
+            drafts_.push_back(&pending.draft);
+        arrays_.fill(drafts_);
+        db::AsyncResult result;
+        std::optional<std::vector<Receipt>> receipts;
+        if (attempts_ == 0 && arrays_.plain()) {
+            // Nearly every batch. Refused (a known id) or left alone (a sender who may not), it is judged row
+            // by row.
+            result = co_await connection_.exec(store::kAppendFresh, arrays_.fresh());
+            if (result.state == db::AsyncResult::State::ok) receipts = arrays_.read_fresh(result);
+        }
+        if (!receipts && connection_.is_open()) {
+            result = co_await connection_.exec(store::kAppendMessages, arrays_.judged());
+            if (result.state == db::AsyncResult::State::ok) receipts = arrays_.read_judged(result);
+        }
+        if (receipts) {
             const auto now = base::Monotonic::now();
             CommitStats stats;
             stats.rows = batch_.size();
             stats.commit_s = std::chrono::duration<double>(now - started).count();
             stats.oldest_wait_s = std::chrono::duration<double>(now - batch_.front().queued).count();
-            stats.stored = finish(result);
+            stats.stored = finish(std::move(*receipts));
             if (observe) observe(stats);
             co_return;
         }
@@ -184,51 +199,7 @@ private:
         }
     }
 
-    void fill_params() {
-        for (auto* param : params_)
-            param->clear();
-        lock_keys_.clear();
-        for (const auto& pending : batch_) {
-            const auto& d = pending.draft;
-            lock_keys_.push_back(lock_key(d.chat));
-            chats_.add(d.chat.bytes);
-            ids_.add(d.id.bytes);
-            senders_.add(d.sender.bytes);
-            devices_.add(d.sender_device.bytes);
-            types_.add(d.type);
-            if (d.text)
-                texts_.add(*d.text);
-            else
-                texts_.add_null();
-            if (d.reply_to)
-                replies_.add(d.reply_to->bytes);
-            else
-                replies_.add_null();
-            if (d.extra.empty())
-                extras_.add_null();
-            else
-                extras_.add(d.extra);
-            digests_.add(std::string_view(reinterpret_cast<const char*>(d.digest.data()), d.digest.size()));
-            if (d.expires_in_s)
-                expires_.add_int4(*d.expires_in_s);
-            else
-                expires_.add_null();
-        }
-        std::ranges::sort(lock_keys_);
-        const auto dup = std::ranges::unique(lock_keys_);
-        lock_keys_.erase(dup.begin(), dup.end());
-        for (const auto key : lock_keys_)
-            locks_.add_int8(key);
-    }
-
-    std::size_t finish(const db::AsyncResult& result) {
-        std::vector<Receipt> receipts(batch_.size());
-        for (std::size_t row = 0; row < result.rows; ++row) {
-            auto& receipt = receipts.at(static_cast<std::size_t>(result.at(row, 0)) - 1);
-            receipt.outcome = outcome_of(result.at(row, 1));
-            if (result.at(row, 2) != db::AsyncResult::kNull) receipt.seq = result.at(row, 2);
-            receipt.created_at = result.at(row, 3);
-        }
+    std::size_t finish(std::vector<Receipt> receipts) {
         std::vector<ws::ChatEvent> events;
         events.reserve(batch_.size());
         for (std::size_t i = 0; i < batch_.size(); ++i) {
@@ -293,14 +264,8 @@ private:
     std::mutex mailbox_mutex_;
     std::vector<Pending> mailbox_;
 
-    using Array = db::ArrayParam;
-    std::vector<std::int64_t> lock_keys_;
-    Array locks_{Array::Type::int8}, chats_{Array::Type::uuid}, ids_{Array::Type::uuid},
-        senders_{Array::Type::uuid}, devices_{Array::Type::uuid}, types_{Array::Type::text},
-        texts_{Array::Type::text}, replies_{Array::Type::uuid}, extras_{Array::Type::text},
-        digests_{Array::Type::bytea}, expires_{Array::Type::int4};
-    std::vector<Array*> params_{&locks_, &chats_,   &ids_,    &senders_, &devices_, &types_,
-                                &texts_, &replies_, &extras_, &digests_, &expires_};
+    std::vector<const Draft*> drafts_;
+    BatchArrays arrays_;
 
     async::TaskGroup tasks_{"writer"};
 };
