@@ -42,6 +42,7 @@ nlohmann::json measure(const bench::Flags& flags) {
     out["last_delivery_p99_ms"] = bench::rounded(load.last_delivery().quantile_ms(0.99));
     out["deliveries_per_read"] = bench::rounded(load.deliveries_per_read(), 2);
     load.drain();
+    out["echoes"] = load.echoes();
     return out;
 }
 

@@ -38,6 +38,7 @@ public:
     // Stops sending and waits until every message is with everybody and acknowledged; throws otherwise.
     void drain();
     std::uint64_t deliveries() const { return deliveries_; }
+    std::uint64_t echoes() const { return echoes_; }
     std::uint64_t messages() const { return completed_; }
     const Histogram& last_delivery() const { return last_delivery_; }  // send -> the last member has it
     void reset_latency() { last_delivery_.clear(); }
@@ -78,6 +79,7 @@ private:
     std::size_t open_ = 0;  // messages in flight
     bool sending_ = false;
     std::uint64_t deliveries_ = 0;
+    std::uint64_t echoes_ = 0;
     std::uint64_t completed_ = 0;
     Histogram last_delivery_;
     Finder seq_{"\"seq\":"}, text_{"\"text\":\""}, id_{"\"id\":\""}, chat_{"\"chat_id\":\""},
