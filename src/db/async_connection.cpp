@@ -120,13 +120,11 @@ struct AsyncConnection::Impl {
     }
 
     void adopt_socket() {
-        const int fd = PQsocket(link);
-        if (descriptor && descriptor->is_open()) {
-            if (descriptor->native_handle() == fd) return;
-            descriptor->release();
-        }
+        // Each time: going on to the next address, libpq closes its socket and may get the same number again,
+        // which the reactor would not know.
+        if (descriptor && descriptor->is_open()) descriptor->release();
         descriptor.emplace(context);
-        descriptor->assign(fd);
+        descriptor->assign(PQsocket(link));
     }
 
     asio::awaitable<bool> ready(asio::posix::stream_descriptor::wait_type what) {

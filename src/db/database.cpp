@@ -5,11 +5,21 @@
 #include <libpq-fe.h>
 #include <spdlog/spdlog.h>
 
+#include <map>
+#include <utility>
+
 namespace supd::db {
 namespace {
 
 constexpr int kAttempts = 3;
 constexpr const char* kConnectTimeout = "3";
+constexpr std::chrono::seconds kRecently{10};
+constexpr const char* kReadOnly = "25006";
+// A host that vanishes without a word is noticed within seconds, not after the kernel's hours.
+constexpr std::pair<const char*, const char*> kLiveness[] = {{"keepalives_idle", "10"},
+                                                             {"keepalives_interval", "5"},
+                                                             {"keepalives_count", "3"},
+                                                             {"tcp_user_timeout", "15000"}};
 constexpr Statement kSelectOne{"select_one", "select 1"};
 
 std::string conninfo_value(std::string_view value) {
@@ -21,12 +31,16 @@ std::string conninfo_value(std::string_view value) {
     return out + "'";
 }
 
-std::string constraint_of(const std::string& text) {
-    // libpqxx 6 does not pass on the constraint's name; PostgreSQL's message quotes it last.
-    const auto at = text.find("constraint \"");
-    if (at == std::string::npos) return {};
-    const auto from = at + 12;
-    return text.substr(from, text.find('"', from) - from);
+// libpqxx 6 does not pass on the constraint's name. PostgreSQL ends the first line of its message with it, in
+// any language; what follows may quote rows.
+std::string constraint_of(std::string_view text) {
+    constexpr std::string_view kNameCharacters = "abcdefghijklmnopqrstuvwxyz0123456789_";
+    text = text.substr(0, text.find('\n'));
+    const auto last = text.find_last_of(kNameCharacters);
+    if (last == std::string_view::npos) return {};
+    const auto before = text.find_last_not_of(kNameCharacters, last);
+    const auto first = before == std::string_view::npos ? 0 : before + 1;
+    return std::string(text.substr(first, last - first + 1));
 }
 
 base::Error database_away() {
@@ -34,6 +48,13 @@ base::Error database_away() {
 }
 
 }  // namespace
+
+bool answers(const std::string& url) {
+    const char* const names[] = {"dbname", "connect_timeout", nullptr};
+    const char* const values[] = {url.c_str(), kConnectTimeout, nullptr};
+    const auto found = PQpingParams(names, values, 1);
+    return found != PQPING_NO_RESPONSE && found != PQPING_REJECT;
+}
 
 std::string with_session_options(const std::string& url, std::chrono::milliseconds statement_timeout,
                                  const std::string& application_name) {
@@ -44,21 +65,25 @@ std::string with_session_options(const std::string& url, std::chrono::millisecon
         if (problem) PQfreemem(problem);
         throw std::invalid_argument(text);
     }
-    std::string out;
-    bool has_timeout = false;
+    std::map<std::string, std::string> all{{"connect_timeout", kConnectTimeout}};
+    all.insert(std::begin(kLiveness), std::end(kLiveness));
+    std::string given;  // the operator's own come first and lose to ours
     for (auto* option = options; option->keyword; ++option) {
         if (!option->val) continue;
-        const std::string_view keyword = option->keyword;
-        if (keyword == "application_name" || keyword == "options") continue;
-        if (keyword == "connect_timeout") has_timeout = true;
-        out += std::string(keyword) + "=" + conninfo_value(option->val) + " ";
+        if (std::string_view(option->keyword) == "options")
+            given = std::string(option->val) + " ";
+        else
+            all[option->keyword] = option->val;
     }
     PQconninfoFree(options);
-    if (!has_timeout) out += std::string("connect_timeout=") + kConnectTimeout + " ";
+    all["application_name"] = application_name;
     const auto ms = std::to_string(statement_timeout.count());
-    out += "application_name=" + conninfo_value(application_name) + " options=" +
-           conninfo_value("-c statement_timeout=" + ms + " -c idle_in_transaction_session_timeout=" + ms +
-                          " -c lock_timeout=" + ms + " -c timezone=UTC -c client_min_messages=warning");
+    std::string out;
+    for (const auto& [keyword, value] : all)
+        out += keyword + "=" + conninfo_value(value) + " ";
+    out += "options=" +
+           conninfo_value(given + "-c statement_timeout=" + ms + " -c idle_in_transaction_session_timeout=" +
+                          ms + " -c lock_timeout=" + ms + " -c timezone=UTC -c client_min_messages=warning");
     return out;
 }
 
@@ -130,22 +155,19 @@ void Connection::run(Access access, const std::function<void(Transaction&)>& fn)
                 throw base::unavailable("commit_unknown",
                                         "It is not known whether the change was stored; ask again.");
             if (attempt >= 2) throw database_away();
-        } catch (const pqxx::serialization_failure&) {
+        } catch (const pqxx::transaction_rollback&) {  // serialization failure, deadlock
             if (attempt >= kAttempts) throw base::unavailable("contention", "Too many changes at once.");
         } catch (const pqxx::sql_error& e) {
             const std::string& state = e.sqlstate();
             if (state.starts_with("23")) throw ConstraintViolation(state, constraint_of(e.what()));
-            if (state.starts_with("57P") ||
-                state.starts_with("08")) {  // shutdown, crash recovery, starting up
+            // Shutdown, crash recovery, starting up; 25006: this server has become a standby.
+            if (state.starts_with("57P") || state.starts_with("08") ||
+                (state == kReadOnly && access == Access::read_write)) {
                 impl_->close();
                 if (committing && access == Access::read_write)
                     throw base::unavailable("commit_unknown",
                                             "It is not known whether the change was stored; ask again.");
                 if (attempt >= 2) throw database_away();
-                continue;
-            }
-            if (state == "40001" || state == "40P01") {
-                if (attempt >= kAttempts) throw base::unavailable("contention", "Too many changes at once.");
                 continue;
             }
             if (state == "57014" || state == "55P03")
@@ -171,8 +193,9 @@ asio::awaitable<bool> Database::reachable() {
     auto ask = [](Transaction& tx) { return !tx.exec(kSelectOne).empty(); };
     try {
         co_return co_await transact(Access::read_only, ask);
-    } catch (const base::Error&) {
-        co_return false;
+    } catch (const base::Error& error) {
+        // Busy is not away, as long as something comes through.
+        co_return error.code() == "overloaded" && base::Monotonic::now() - last_success_.load() < kRecently;
     }
 }
 

@@ -11,7 +11,8 @@
 namespace supd::db {
 namespace {
 
-constexpr const char* kLockKey = "1937072228";  // "supd" in ASCII
+constexpr const char* kLockKey =
+    "1937072228, 1";  // "supd" in ASCII; two numbers, apart from the locks of chats
 constexpr std::chrono::milliseconds kLockPoll{50};
 constexpr std::chrono::minutes kLockPatience{10};
 // A migration that waits for a table lock holds up everybody who comes after it, so it waits

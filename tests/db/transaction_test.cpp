@@ -4,16 +4,22 @@
 #include <gtest/gtest.h>
 #include <support/private_postgres.hpp>
 
+#include <atomic>
+#include <barrier>
+#include <thread>
+
 namespace supd::db {
 namespace {
 
 constexpr Statement kInsert{"test_insert", "insert into things (id) values ($1)"};
 constexpr Statement kCount{"test_count", "select count(*) from things"};
+constexpr Statement kLock{"test_lock", "select id from things where id = $1 for update"};
 constexpr std::chrono::milliseconds kTimeout{5000};
 
 class TransactionTest : public testing::Test {
 protected:
-    TransactionTest() : connection(support::PrivatePostgres::instance().fresh_database(), kTimeout, "test") {
+    TransactionTest()
+        : url(support::PrivatePostgres::instance().fresh_database()), connection(url, kTimeout, "test") {
         connection.transact(
             [](Transaction& tx) { tx.script("create table things (id bigint primary key)"); });
     }
@@ -21,6 +27,7 @@ protected:
         return connection.transact(Access::read_only,
                                    [](Transaction& tx) { return tx.exec(kCount).front().integer(0); });
     }
+    std::string url;
     Connection connection;
 };
 
@@ -48,6 +55,36 @@ TEST_F(TransactionTest, a_refused_row_names_its_constraint) {
         EXPECT_EQ(refused.constraint(), "things_pkey");
     }
     EXPECT_EQ(count(), 1);
+}
+
+TEST_F(TransactionTest, who_loses_a_deadlock_runs_again) {
+    connection.transact([](Transaction& tx) {
+        tx.exec(kInsert, 1);
+        tx.exec(kInsert, 2);
+    });
+    Connection other(url, kTimeout, "test");
+    std::barrier both_hold(2);
+    std::atomic<int> runs{0};
+    const auto lock_both = [&](Connection& link, int first, int second) {
+        bool waited = false;
+        link.transact([&](Transaction& tx) {
+            ++runs;
+            tx.exec(kLock, first);
+            if (!std::exchange(waited, true)) both_hold.arrive_and_wait();
+            tx.exec(kLock, second);
+        });
+    };
+    std::thread there([&] { lock_both(other, 2, 1); });
+    lock_both(connection, 1, 2);
+    there.join();
+    EXPECT_EQ(runs, 3);
+}
+
+TEST_F(TransactionTest, the_options_of_the_url_are_kept) {
+    Connection tuned(url + "&options=-c%20work_mem%3D7MB", kTimeout, "test");
+    constexpr Statement kShow{"test_show",
+                              "select current_setting('work_mem') || current_setting('TimeZone')"};
+    EXPECT_EQ(tuned.transact([&](Transaction& tx) { return tx.exec(kShow).front().text(0); }), "7MBUTC");
 }
 
 TEST_F(TransactionTest, read_only_means_it) {

@@ -31,6 +31,10 @@ enum class Access {
     snapshot,    ///< REPEATABLE READ, read only: all statements see one snapshot
 };
 
+/// Something listens at `url` and takes connections: false while it is away or starting up. Blocks for up to
+/// 3 s.
+bool answers(const std::string& url);
+
 /// One connection with its prepared statements; for commands and tests. One thread at a time.
 class Connection {
 public:
@@ -78,7 +82,11 @@ public:
     template <class F>
     asio::awaitable<std::invoke_result_t<F&, Transaction&>> transact(Access access, F fn) {
         auto hop = [this, access, &fn](std::size_t worker) {
-            return connections_[worker]->transact(access, fn);
+            auto done = [&](Transaction& tx) {
+                last_success_.store(base::Monotonic::now(), std::memory_order_relaxed);
+                return fn(tx);
+            };
+            return connections_[worker]->transact(access, done);
         };
         co_return co_await pool_.run(std::ref(hop));
     }
@@ -95,6 +103,7 @@ public:
 private:
     DatabaseOptions options_;
     std::vector<std::unique_ptr<Connection>> connections_;
+    std::atomic<base::Monotonic::time_point> last_success_{};
     async::BlockingPool pool_;
 };
 
