@@ -74,4 +74,12 @@ std::size_t IoThreads::current() noexcept {
     return t_index;
 }
 
+IoThreads::Acting::Acting(std::size_t index) noexcept : before_(t_index) {
+    t_index = index;
+}
+
+IoThreads::Acting::~Acting() {
+    t_index = before_;
+}
+
 }  // namespace supd::async

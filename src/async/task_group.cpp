@@ -11,6 +11,7 @@
 #include <condition_variable>
 #include <list>
 #include <mutex>
+#include <typeinfo>
 #include <vector>
 
 namespace supd::async {
@@ -40,7 +41,7 @@ void report(const std::string& group, const std::exception_ptr& error) {
         if (e.code() != asio::error::operation_aborted)
             spdlog::error("task of {} failed: {}", group, e.what());
     } catch (const std::exception& e) {
-        spdlog::error("task of {} failed: {}", group, e.what());
+        spdlog::error("task of {} failed: {}", group, typeid(e).name());  // what() may quote rows
     }
 }
 

@@ -46,6 +46,12 @@ std::string phc_base64(std::string_view bytes) {
 
 }  // namespace
 
+PasswordProfile password_profile(std::string_view name) noexcept {
+    if (name == "minimal") return PasswordProfile::minimal;
+    if (name == "interactive") return PasswordProfile::interactive;
+    return PasswordProfile::moderate;
+}
+
 PasswordFault check_password(std::string_view password) noexcept {
     if (password.size() > kMaxPasswordBytes) return PasswordFault::too_long;
     if (!base::is_utf8(password) || password.find('\0') != std::string_view::npos)

@@ -105,7 +105,12 @@ struct Listener::State : std::enable_shared_from_this<State> {
         const auto now = std::chrono::steady_clock::now();
         if (!shared->tls || now - looked < kCertificateCheck) return;
         looked = now;
-        if (shared->tls->reload_if_changed()) base::log::info("certificate_reloaded", {{"port", port}});
+        const auto fault = shared->tls->reload_if_changed();
+        if (!fault) return;
+        if (fault->empty())
+            base::log::info("certificate_reloaded", {{"port", port}});
+        else
+            base::log::error("certificate_not_reloaded", {{"port", port}, {"error", *fault}});
     }
 
     void hand_over(std::size_t index, TcpSocket socket) {

@@ -104,14 +104,14 @@ std::string TlsContext::reload() {
     }
 }
 
-bool TlsContext::reload_if_changed() {
+std::optional<std::string> TlsContext::reload_if_changed() {
     {
         auto now = impl_->fingerprint();
         const std::lock_guard lock(impl_->mutex);
-        if (now == impl_->seen) return false;
+        if (now == impl_->seen) return std::nullopt;
         impl_->seen = std::move(now);
     }
-    return reload().empty();
+    return reload();
 }
 
 }  // namespace supd::net

@@ -40,6 +40,19 @@ public:
     /// The index of the io thread that calls, or kNoThread.
     static std::size_t current() noexcept;
 
+    /// While it lives, the calling thread counts as io thread `index`: for a test that turns the contexts by
+    /// hand, none of them started.
+    class Acting {
+    public:
+        explicit Acting(std::size_t index) noexcept;
+        ~Acting();
+        Acting(const Acting&) = delete;
+        Acting& operator=(const Acting&) = delete;
+
+    private:
+        std::size_t before_;
+    };
+
 private:
     struct One {
         std::unique_ptr<asio::io_context> context;

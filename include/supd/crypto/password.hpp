@@ -12,6 +12,8 @@ namespace supd::crypto {
 /// the one for production. interactive: t=2, 19 MiB, the least that OWASP accepts. minimal: t=1, 8 KiB: tests
 /// only.
 enum class PasswordProfile { minimal, interactive, moderate };
+/// The profile of that name; moderate for any other.
+PasswordProfile password_profile(std::string_view name) noexcept;
 
 inline constexpr std::size_t kMinPasswordCharacters = 8;
 inline constexpr std::size_t kMaxPasswordCharacters = 128;

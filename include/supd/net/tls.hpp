@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 
 namespace supd::net {
@@ -18,8 +19,8 @@ public:
 
     /// Reads the files again. On a fault keeps what it has and returns the reason; empty = replaced.
     std::string reload();
-    /// reload() when a file's time or size has changed since the last attempt. True when replaced.
-    bool reload_if_changed();
+    /// reload() when a file's time or size has changed since the last attempt; nullopt when none has.
+    std::optional<std::string> reload_if_changed();
 
     struct Impl;  ///< src/net only
     Impl& impl() const noexcept { return *impl_; }
