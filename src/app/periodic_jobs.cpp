@@ -9,11 +9,13 @@ namespace supd::app {
 void add_periodic_jobs(jobs::Queue& queue) {
     using namespace std::chrono_literals;
     queue.add_periodic("accounts.expire_sessions", 10min,
-                       [](db::Transaction& tx) { accounts::expire_sessions(tx); });
+                       [](db::Transaction& tx) { return accounts::expire_sessions(tx); });
     queue.add_periodic("http.expire_idempotency_keys", 10min,
-                       [](db::Transaction& tx) { http::expire_idempotency_keys(tx); });
-    queue.add_periodic("chatlog.expire_cursors", 1h,
-                       [](db::Transaction& tx) { chatlog::Reader::prune(tx, kCursorDays); });
+                       [](db::Transaction& tx) { return http::expire_idempotency_keys(tx); });
+    queue.add_periodic("chatlog.expire_cursors", 1h, [](db::Transaction& tx) {
+        chatlog::Reader::prune(tx, kCursorDays);
+        return false;
+    });
 }
 
 }  // namespace supd::app

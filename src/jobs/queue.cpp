@@ -20,6 +20,7 @@ namespace {
 using std::chrono::milliseconds;
 
 constexpr std::size_t kMaxWorker = 100;
+constexpr milliseconds kFencedPause{1000};   // before another process is asked again whether it is done
 constexpr milliseconds kStoreTrouble{1000};  ///< first pause after a failed look at the table
 
 std::string default_worker() {
@@ -82,6 +83,14 @@ double Queue::State::random() {
     return std::uniform_real_distribution<double>(0, 1)(generator);
 }
 
+std::vector<std::string> Queue::State::wanted_schedules(base::Monotonic::time_point now) {
+    std::erase_if(fenced_schedules, [&](const auto& one) { return now - one.second >= kFencedPause; });
+    std::vector<std::string> out;
+    for (const auto& [name, schedule] : schedules)
+        if (!running_schedules.contains(name) && !fenced_schedules.contains(name)) out.push_back(name);
+    return out;
+}
+
 void Queue::State::nudge() {
     if (!started.load(std::memory_order_acquire) || nudged.exchange(true)) return;
     auto rouse = [weak = weak_from_this()] {
@@ -116,7 +125,6 @@ void Queue::on_async(std::string kind, AsyncHandler handler) {
 }
 
 void Queue::add_periodic(std::string name, milliseconds interval, Periodic fn) {
-    state_->schedule_names.push_back(name);
     state_->schedules.emplace(std::move(name), State::Schedule{interval, std::move(fn)});
 }
 
@@ -173,14 +181,16 @@ asio::awaitable<void> Queue::State::work(std::shared_ptr<State> self) {
             }
             const auto free = self->options.concurrency - std::min(self->options.concurrency, self->busy());
             const bool count = now >= self->depth_due;
-            auto look_at = [&self, free, count](db::Transaction& tx) {
+            const auto schedules = self->wanted_schedules(now);
+            if (!self->fenced_schedules.empty()) pause = std::min(pause, kFencedPause);
+            auto look_at = [&self, &schedules, free, count](db::Transaction& tx) {
                 Look found;
                 if (free > 0) {
                     found.jobs =
                         store::claim(tx, self->kinds, free, self->options.lease, self->options.worker);
-                    found.schedules = store::due_schedules(tx, self->schedule_names);
+                    found.schedules = store::due_schedules(tx, schedules);
                 }
-                found.next_due = store::next_due(tx, self->kinds, self->schedule_names);
+                found.next_due = store::next_due(tx, self->kinds, schedules);
                 if (count) found.depth = store::depth(tx);
                 return found;
             };

@@ -32,13 +32,14 @@ struct Queue::State : std::enable_shared_from_this<Queue::State> {
     std::map<std::string, AsyncHandler> async_handlers;
     std::map<std::string, Schedule> schedules;
     std::vector<std::string> kinds;
-    std::vector<std::string> schedule_names;
     asio::any_io_executor executor;
 
     std::unique_ptr<asio::steady_timer> wake;  ///< what the loop waits on
     std::unique_ptr<asio::steady_timer> idle;  ///< what stop() waits on
     std::map<std::int64_t, Job> held;          ///< by fence: claimed and not yet ended
     std::set<std::string> running_schedules;
+    /// Held by another process when last asked for, and when that was.
+    std::map<std::string, base::Monotonic::time_point> fenced_schedules;
     bool more = false;     ///< the last claim was cut short by concurrency
     bool looking = false;  ///< a look is under way and may miss what happens now
     bool stopping = false;
@@ -56,6 +57,8 @@ struct Queue::State : std::enable_shared_from_this<Queue::State> {
 
     double random();
     void nudge();
+    /// Schedules worth looking for: neither running here nor just found running elsewhere.
+    std::vector<std::string> wanted_schedules(base::Monotonic::time_point now);
     std::size_t busy() const { return held.size() + running_schedules.size(); }
 
     // Coroutines of the group. Each takes its owner by value: the posted tails of a stop may outlive the

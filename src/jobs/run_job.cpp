@@ -55,6 +55,11 @@ asio::awaitable<void> Queue::State::run_job(std::shared_ptr<State> self, Job job
     } catch (const db::ConstraintViolation&) {
         base::log::info("job_left_to_its_lease",
                         {{"job_id", job.id}, {"kind", job.kind}, {"code", "its_key_waits_anew"}});
+    } catch (const boost::system::system_error&) {
+        throw;  // cancelled: close() releases what is held
+    } catch (const std::exception& error) {
+        base::log::error("job_left_to_its_lease",
+                         {{"job_id", job.id}, {"kind", job.kind}, {"code", code_of(error)}});
     }
     self->ended(job, outcome, began);
 }
@@ -114,8 +119,10 @@ asio::awaitable<void> Queue::State::keep_lease(std::shared_ptr<State> self, Job 
         };
         try {
             if (!co_await self->db.transact(std::move(extend))) co_return;
-        } catch (const base::Error& trouble) {
-            base::log::warn("job_lease_not_renewed", {{"job_id", job.id}, {"code", trouble.code()}});
+        } catch (const boost::system::system_error&) {
+            throw;  // cancelled
+        } catch (const std::exception& trouble) {
+            base::log::warn("job_lease_not_renewed", {{"job_id", job.id}, {"code", code_of(trouble)}});
         }
     }
 }
@@ -145,8 +152,8 @@ asio::awaitable<void> Queue::State::run_schedule(std::shared_ptr<State> self, st
     try {
         auto act = [&name, &schedule](db::Transaction& tx) {
             if (!store::hold_schedule(tx, name)) return false;
-            schedule.fn(tx);
-            store::schedule_done(tx, name, schedule.interval);
+            const bool more = schedule.fn(tx);
+            store::schedule_done(tx, name, more ? std::chrono::milliseconds(0) : schedule.interval);
             return true;
         };
         if (!co_await self->db.transact(std::move(act))) outcome = Outcome::fenced;
@@ -165,15 +172,18 @@ asio::awaitable<void> Queue::State::run_schedule(std::shared_ptr<State> self, st
         };
         try {
             co_await self->db.transact(std::move(record));
-        } catch (const base::Error& error) {
-            base::log::warn("schedule_failure_not_recorded", {{"name", name}, {"code", error.code()}});
+        } catch (const std::exception& error) {
+            base::log::warn("schedule_failure_not_recorded", {{"name", name}, {"code", code_of(error)}});
         }
     }
     self->running_schedules.erase(name);
     // Losing the race to another process is the normal case and no event.
     if (self->observer && outcome != Outcome::fenced)
         self->observer->job_ended(name, outcome, base::Monotonic::now() - began);
-    self->look_again();
+    if (outcome == Outcome::fenced)
+        self->fenced_schedules[name] = base::Monotonic::now();
+    else
+        self->look_again();
     self->slot_free();
 }
 

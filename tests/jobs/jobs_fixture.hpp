@@ -68,7 +68,10 @@ class Worker {
 public:
     Worker(const std::string& url, Options options)
         : db_(pool_of(url)), queue(db_, std::move(options), &counts) {}
-    ~Worker() { stop(); }
+    ~Worker() {
+        stop();
+        io_.join();  // no handler is left to touch the queue, whose timers need the context a little longer
+    }
 
     void start() {
         io_.start();
@@ -91,14 +94,11 @@ private:
     }
     bool started_ = false;
     db::Database db_;
+    async::IoThreads io_{1};
 
 public:
     Counts counts;
     Queue queue;
-
-private:
-    // Joined first, so that no handler is left to touch the queue.
-    async::IoThreads io_{1};
 };
 
 class JobsTest : public testing::Test {

@@ -28,6 +28,7 @@ TEST_F(PeriodicTest, one_run_per_interval_over_all_processes) {
         worker->queue.add_periodic("sweep", 1h, [&](db::Transaction& tx) {
             ++calls;
             tx.exec(kEffect, 1);
+            return false;
         });
         worker->start();
     }
@@ -43,7 +44,7 @@ TEST_F(PeriodicTest, one_run_per_interval_over_all_processes) {
 
 TEST_F(PeriodicTest, comes_back_after_its_interval_without_polling) {
     Worker worker(url, patient());
-    worker.queue.add_periodic("sweep", 50ms, [](db::Transaction&) {});
+    worker.queue.add_periodic("sweep", 50ms, [](db::Transaction&) { return false; });
     worker.start();
     EXPECT_TRUE(eventually([&] { return runs("sweep") >= 3; }, 5s));
 }
@@ -55,6 +56,7 @@ TEST_F(PeriodicTest, a_failed_run_leaves_nothing_and_comes_back) {
     worker.queue.add_periodic("sweep", 1h, [&](db::Transaction& tx) {
         tx.exec(kEffect, 1);
         if (++calls < 3) throw base::unavailable("not_yet", "");
+        return false;
     });
     worker.start();
     ASSERT_TRUE(eventually([&] { return runs("sweep") == 1; }));
@@ -64,15 +66,23 @@ TEST_F(PeriodicTest, a_failed_run_leaves_nothing_and_comes_back) {
     EXPECT_EQ(worker.counts.of("sweep retried"), 2);
 }
 
+TEST_F(PeriodicTest, a_run_that_left_some_comes_back_at_once) {
+    Worker worker(url, patient());
+    std::atomic<int> calls{0};
+    worker.queue.add_periodic("sweep", 1h, [&](db::Transaction&) { return ++calls < 4; });
+    worker.start();
+    EXPECT_TRUE(eventually([&] { return runs("sweep") == 4; }));
+}
+
 TEST_F(PeriodicTest, a_shorter_interval_takes_effect_on_the_next_start) {
     {
         Worker worker(url, patient());
-        worker.queue.add_periodic("sweep", 1h, [](db::Transaction&) {});
+        worker.queue.add_periodic("sweep", 1h, [](db::Transaction&) { return false; });
         worker.start();
         ASSERT_TRUE(eventually([&] { return runs("sweep") == 1; }));
     }
     Worker worker(url, patient());
-    worker.queue.add_periodic("sweep", 100ms, [](db::Transaction&) {});
+    worker.queue.add_periodic("sweep", 100ms, [](db::Transaction&) { return false; });
     worker.start();
     EXPECT_TRUE(eventually([&] { return runs("sweep") >= 2; }, 5s));
 }

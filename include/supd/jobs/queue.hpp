@@ -105,7 +105,8 @@ class Queue {
 public:
     using Handler = std::function<void(db::Transaction&, const Job&)>;
     using AsyncHandler = std::function<asio::awaitable<void>(Job)>;
-    using Periodic = std::function<void(db::Transaction&)>;
+    /// True: there is more of it, so it is due again at once.
+    using Periodic = std::function<bool(db::Transaction&)>;
 
     /// `db` and `observer` (may be null) outlive the queue.
     Queue(db::Database& db, Options options, Observer* observer = nullptr);
