@@ -7,11 +7,8 @@
 namespace supd::accounts {
 
 bool expire_sessions(db::Transaction& tx) {
-    for (int batch = 0; batch < kExpireBatches; ++batch) {
-        const auto deleted = store::delete_used_tokens(tx) + store::delete_ended_sessions(tx);
-        if (deleted < static_cast<std::size_t>(kExpireBatch)) return false;
-    }
-    return true;
+    const auto deleted = store::delete_used_tokens(tx) + store::delete_ended_sessions(tx);
+    return deleted >= static_cast<std::size_t>(kExpireBatch);
 }
 
 }  // namespace supd::accounts

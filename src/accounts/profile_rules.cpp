@@ -133,12 +133,7 @@ void require_password(std::string_view field, std::string_view password) {
 }
 
 std::string cut_text(std::string_view text, std::size_t max_bytes) {
-    if (text.size() > max_bytes) {
-        auto end = max_bytes;
-        while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80)
-            --end;
-        text = text.substr(0, end);
-    }
+    text = base::cut_utf8(text, max_bytes);
     if (!base::is_utf8(text) || text.find('\0') != std::string_view::npos) return {};
     return std::string(text);
 }

@@ -87,7 +87,13 @@ bool is_reserved(const std::string& skeleton) {
     return skeletons.contains(skeleton);
 }
 
+// Fillers, joiners and variation selectors are letters or marks to Unicode, and nothing to the eye.
+bool invisible(UChar32 c) {
+    return u_hasBinaryProperty(c, UCHAR_DEFAULT_IGNORABLE_CODE_POINT) != 0;
+}
+
 bool allowed(UChar32 c, bool first) {
+    if (invisible(c)) return false;
     switch (u_charType(c)) {
         case U_UPPERCASE_LETTER:
         case U_LOWERCASE_LETTER:

@@ -79,9 +79,9 @@ public:
 
     template <class T>
     T run(boost::asio::awaitable<T> work) {
-        boost::asio::io_context io;
-        auto result = boost::asio::co_spawn(io, std::move(work), boost::asio::use_future);
-        io.run();
+        auto result = boost::asio::co_spawn(io_, std::move(work), boost::asio::use_future);
+        io_.restart();
+        io_.run();
         return result.get();
     }
     accounts::Revocations& revocations() { return revocations_; }
@@ -95,6 +95,7 @@ private:
         return out;
     }
 
+    boost::asio::io_context io_;  // outlives the pools, whose threads post to it
     db::Database database_;
     async::BlockingPool cpu_;
     http::RateLimiter limiter_;
@@ -235,9 +236,9 @@ TEST_F(OperationsTest, LogoutAndRevocationTakeEffectAtOnceHereAndByPollElsewhere
 }
 
 TEST_F(OperationsTest, ThePollTaskHearsOfOtherNodes) {
+    boost::asio::io_context io;
     Node other(url_);
     const auto tokens = node_.registered("ann");
-    boost::asio::io_context io;
     async::TaskGroup tasks("test");
     const auto begun = base::Monotonic::now();
     other.revocations().on_revoked([&](base::SessionId) { tasks.cancel(); });

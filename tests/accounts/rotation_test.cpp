@@ -211,7 +211,11 @@ TEST_F(RotationTest, WhatEndedLongAgoIsDeleted) {
         EXPECT_FALSE(expire_sessions(tx));
     });
     EXPECT_EQ(rows("tokens", "select count(*) from refresh_tokens"), 3u) << "nothing is old yet";
-    sql("update refresh_tokens set used_at = used_at - interval '8 days' where used_at is not null;"
+    sql("update refresh_tokens set used_at = used_at - interval '29 days' where used_at is not null");
+    connection_.transact([&](db::Transaction& tx) { EXPECT_FALSE(expire_sessions(tx)); });
+    EXPECT_EQ(rows("tokens", "select count(*) from refresh_tokens"), 3u)
+        << "a replay is known while sessions live";
+    sql("update refresh_tokens set used_at = used_at - interval '2 days' where used_at is not null;"
         "update sessions set revoked_at = revoked_at - interval '31 days' where revoked_at is not null");
     connection_.transact([&](db::Transaction& tx) { expire_sessions(tx); });
     EXPECT_EQ(rows("tokens", "select count(*) from refresh_tokens"), 1u);

@@ -77,7 +77,12 @@ TEST(Username, OtherCharactersAreRefused) {
                              "a\u0301\u0301nn\u2014",
                              "\u0301ann",
                              "ann\ue000",
-                             "\u2163abc\u00b9!"})
+                             "\u2163abc\u00b9!",
+                             "\u3164\u3164\u3164",  // Hangul fillers: letters that nobody sees
+                             "al\u1160ice",
+                             "a\uffa0\uffa0",
+                             "ann\u034f",
+                             "ann\ufe0f"})
         EXPECT_EQ(refusal(name), "bad_characters") << name;
 }
 

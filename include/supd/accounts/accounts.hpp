@@ -55,8 +55,8 @@ private:
     std::unique_ptr<Context> context_;
 };
 
-/// The job `accounts.expire_sessions`, every kExpireInterval: deletes sessions and tokens that ended long
-/// ago, in batches up to a cap. True when there may be more.
+/// The job `accounts.expire_sessions`: deletes a batch of sessions and tokens that ended long ago. True when
+/// there may be more.
 bool expire_sessions(db::Transaction& tx);
 
 }  // namespace supd::accounts

@@ -39,13 +39,13 @@ inline constexpr std::chrono::milliseconds kRevocationPoll{1000};
 /// How far each poll looks back before the last one: longer than a transaction may take to commit.
 inline constexpr std::chrono::seconds kRevocationOverlap{15};
 
-/// How long exchanged refresh tokens, and sessions that ended, are kept to recognise a replay and to answer
-/// questions.
-inline constexpr std::chrono::hours kUsedTokenKept{7 * 24};
+/// How long exchanged refresh tokens are kept to recognise a replay: as long as their session may live.
+inline constexpr std::chrono::hours kUsedTokenKept =
+    std::chrono::duration_cast<std::chrono::hours>(kSessionIdle);
+/// How long sessions that ended are kept to answer questions.
 inline constexpr std::chrono::hours kEndedSessionKept{30 * 24};
+/// Rows of one clean-up transaction: short, because every cursor waits for it.
 inline constexpr int kExpireBatch = 5000;
-inline constexpr int kExpireBatches = 10;  ///< of one run: a device refreshes four times an hour
-inline constexpr std::chrono::minutes kExpireInterval{10};
 
 inline constexpr std::size_t kDefaultPage = 50;
 inline constexpr std::size_t kMaxPage = 200;
