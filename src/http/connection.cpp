@@ -172,13 +172,16 @@ asio::awaitable<Connection::Next> Connection::exchange(std::size_t head_size) {
     if (upgrade == server_.upgrades.end()) {
         plan = plan_request(server_, head, request);
     } else if (head.method == "GET" && head.upgrade_websocket && !head.has_body()) {
-        now.operation = "websocket";
-        record(now, 101);
-        request.headers = std::move(head.headers);
-        std::string leftover(waiting());
-        stream_->set_deadline(Clock::time_point::max(), OnDeadline::close);
-        upgrade->second(std::move(request), std::move(stream_), std::move(leftover));
-        co_return Next::over;
+        plan = plan_upgrade(server_, request);
+        if (!plan.refusal) {
+            now.operation = "websocket";
+            record(now, 101);
+            request.headers = std::move(head.headers);
+            std::string leftover(waiting());
+            stream_->set_deadline(Clock::time_point::max(), OnDeadline::close);
+            upgrade->second(std::move(request), std::move(stream_), std::move(leftover));
+            co_return Next::over;
+        }
     } else {
         plan = plan_without_upgrade(head, now.request_id);
     }

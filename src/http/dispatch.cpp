@@ -134,7 +134,8 @@ private:
         }
         charge(route.limit, RateLimiter::user_key(request_.caller_->user));
         if (server_.services.limiter)
-            charge(route.limit, address, server_.services.limiter->options().shared_address_factor);
+            charge(route.limit, RateLimiter::shared_address_key(request_.remote),
+                   server_.services.limiter->options().shared_address_factor);
         if (route.policy == Policy::admin && !request_.caller_->admin) throw base::forbidden();
     }
 
@@ -193,15 +194,17 @@ asio::awaitable<Reply> run_once(IdempotencyStore& store, const Route& route, Req
         co_return std::move(outcome.answer);
     }
     auto reply = co_await run_handler(route, std::move(request));
-    // 429 and the server's own faults say nothing about the request: a retry must run it.
-    if (reply.status >= 500 || reply.status == 429) {
-        co_await store.abandon(user, std::move(key));
-        co_return reply;
-    }
-    // It is done: that the answer could not be kept must not make it look undone.
+    // 429 and the server's own faults say nothing about the request: a retry must run it. So must one whose
+    // answer is too large to be kept; what is large is read, not made.
+    const bool kept = reply.status < 500 && reply.status != 429 && reply.body.size() <= kMaxKeptAnswer;
+    // It is done: that this could not be noted must not make it look undone.
     try {
-        Reply kept = reply;
-        co_await store.finish(user, std::move(key), std::move(kept));
+        if (kept) {
+            Reply copy = reply;
+            co_await store.finish(user, std::move(key), std::move(copy));
+        } else {
+            co_await store.abandon(user, std::move(key));
+        }
     } catch (const std::exception& error) {
         base::log::warn("idempotency_not_kept",
                         {{"operation", route.operation}, {"error", typeid(error).name()}});
@@ -236,10 +239,22 @@ Plan plan_request(const ServerState& server, const Head& head, Request& request)
     return plan;
 }
 
+Plan plan_upgrade(const ServerState& server, const Request& request) {
+    Plan plan;
+    plan.operation = "websocket";
+    auto* limiter = server.services.limiter;
+    if (!limiter) return plan;
+    const auto verdict = limiter->take(Limit::api, RateLimiter::shared_address_key(request.remote),
+                                       limiter->options().shared_address_factor);
+    if (!verdict.allowed) plan.refusal = problem_reply(verdict.error(), request.request_id);
+    return plan;
+}
+
 asio::awaitable<Reply> run_route(const ServerState& server, const Route& route, Request request) {
     auto* store = server.services.idempotency;
     const auto key = request.header("idempotency-key");
-    if (!store || !key || request.method != "POST" || !request.caller_)
+    // Passwords travel in bodies of class auth: nothing is kept of those, not even a digest.
+    if (!store || !key || request.method != "POST" || !request.caller_ || route.limit == Limit::auth)
         co_return co_await run_handler(route, std::move(request));
 
     const std::string request_id = request.request_id;

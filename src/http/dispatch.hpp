@@ -23,6 +23,8 @@ struct Plan {
 Request make_request(const Head& head, const ServerState& server, const net::Stream& stream);
 /// Takes rate limits and checks policy; never throws.
 Plan plan_request(const ServerState& server, const Head& head, Request& request);
+/// For a WebSocket: the rate limit of the address only, the endpoint asks for the rest. Never throws.
+Plan plan_upgrade(const ServerState& server, const Request& request);
 /// Runs the handler; never throws.
 asio::awaitable<Reply> run_route(const ServerState& server, const Route& route, Request request);
 

@@ -1,3 +1,5 @@
+#include "head.hpp"
+
 #include <supd/base/json.hpp>
 #include <supd/base/json_text.hpp>
 #include <supd/http/message.hpp>
@@ -23,29 +25,14 @@ base::Error query_error(std::string_view name, std::string code, std::string det
             std::move(fields)};
 }
 
-bool equals_ignoring_case(std::string_view a, std::string_view b) {
-    return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](char x, char y) {
-        const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; };
-        return lower(x) == lower(y);
-    });
-}
-
-std::string_view trimmed(std::string_view text) {
-    while (!text.empty() && (text.front() == ' ' || text.front() == '\t'))
-        text.remove_prefix(1);
-    while (!text.empty() && (text.back() == ' ' || text.back() == '\t'))
-        text.remove_suffix(1);
-    return text;
-}
-
 // application/json, with no parameter but charset=utf-8.
 bool is_json(std::string_view content_type) {
     const auto semicolon = content_type.find(';');
-    if (!equals_ignoring_case(trimmed(content_type.substr(0, semicolon)), "application/json")) return false;
+    if (!same_token(without_spaces(content_type.substr(0, semicolon)), "application/json")) return false;
     if (semicolon == std::string_view::npos) return true;
-    const auto parameter = trimmed(content_type.substr(semicolon + 1));
-    return parameter.empty() || equals_ignoring_case(parameter, "charset=utf-8") ||
-           equals_ignoring_case(parameter, "charset=\"utf-8\"");
+    const auto parameter = without_spaces(content_type.substr(semicolon + 1));
+    return parameter.empty() || same_token(parameter, "charset=utf-8") ||
+           same_token(parameter, "charset=\"utf-8\"");
 }
 
 }  // namespace

@@ -75,11 +75,13 @@ const RateRule* RateLimiter::rule_of(Limit limit) const noexcept {
             return &options_.auth;
         case Limit::message:
             return &options_.message;
+        case Limit::people:
+            return &options_.people;
     }
     return nullptr;
 }
 
-Verdict RateLimiter::take(Limit limit, std::string_view key, double scale) {
+Verdict RateLimiter::take(Limit limit, std::string_view key, double scale, double tokens) {
     Verdict out;
     const auto* rule = rule_of(limit);
     if (!options_.enabled || !rule) return out;
@@ -114,18 +116,18 @@ Verdict RateLimiter::take(Limit limit, std::string_view key, double scale) {
     bucket.burst = burst;
     bucket.per_second = per_second;
     bucket.refill(now);
-    out.allowed = bucket.tokens >= 1;
+    out.allowed = bucket.tokens >= tokens;
     if (out.allowed)
-        bucket.tokens -= 1;
+        bucket.tokens -= tokens;
     else
-        out.retry_after_s = seconds_until(1 - bucket.tokens, per_second);
+        out.retry_after_s = seconds_until(tokens - bucket.tokens, per_second);
     out.remaining = static_cast<std::uint32_t>(bucket.tokens);
     out.reset_s = seconds_until(burst - bucket.tokens, per_second);
     return out;
 }
 
-void RateLimiter::require(Limit limit, std::string_view key, double scale) {
-    const auto verdict = take(limit, key, scale);
+void RateLimiter::require(Limit limit, std::string_view key, double tokens) {
+    const auto verdict = take(limit, key, 1, tokens);
     if (!verdict.allowed) throw verdict.error();
 }
 
@@ -140,6 +142,10 @@ std::string RateLimiter::address_key(const asio::ip::address& address) {
     std::string out = "a";
     out.append(reinterpret_cast<const char*>(key.data()), key.size());
     return out;
+}
+
+std::string RateLimiter::shared_address_key(const asio::ip::address& address) {
+    return "s" + address_key(address);
 }
 
 std::string RateLimiter::identifier_key(std::string_view identifier) {

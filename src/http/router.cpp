@@ -49,6 +49,8 @@ std::string_view name_of(Limit limit) noexcept {
             return "auth";
         case Limit::message:
             return "message";
+        case Limit::people:
+            return "people";
     }
     return "";
 }

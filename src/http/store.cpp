@@ -25,10 +25,11 @@ constexpr db::Statement kFinish = {"idempotency_finish",
 constexpr db::Statement kAbandon = {
     "idempotency_abandon", "delete from idempotency_keys where user_id = $1 and key = $2 and status is null"};
 
+constexpr int kExpireKeys = 5000;  // of one transaction
 constexpr db::Statement kExpire = {"idempotency_expire",
                                    "delete from idempotency_keys where ctid in (select ctid from "
                                    "idempotency_keys where created_at < now() - "
-                                   "$1::interval limit 10000)"};
+                                   "$1::interval limit $2)"};
 
 std::string seconds_text(std::chrono::seconds seconds) {
     return std::to_string(seconds.count()) + " s";
@@ -79,8 +80,9 @@ asio::awaitable<void> PostgresIdempotencyStore::abandon(base::UserId user, std::
     co_await database_.transact(std::ref(work));
 }
 
-void expire_idempotency_keys(db::Transaction& tx) {
-    tx.exec(kExpire, seconds_text(kIdempotencyKept));
+bool expire_idempotency_keys(db::Transaction& tx) {
+    return tx.exec(kExpire, seconds_text(kIdempotencyKept), kExpireKeys).affected() >=
+           static_cast<std::size_t>(kExpireKeys);
 }
 
 }  // namespace supd::http

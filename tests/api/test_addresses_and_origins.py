@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from rig.client import PASSWORD, Rest, a_name, a_user
+from rig.client import PASSWORD, Closed, Problem, Rest, a_name, a_user, an_id
 from rig.daemon import Daemon
 
 SPOOFS = ("X-Forwarded-For", "Forwarded", "X-Real-IP", "X-Client-IP", "True-Client-IP", "CF-Connecting-IP")
@@ -55,6 +55,55 @@ async def test_the_api_limit_is_per_user(limited: Daemon, spawn, postgres) -> No
         statuses = [(await ann.get("users/me")).status for _ in range(400)]
         assert 429 in statuses and statuses[:50] == [200] * 50
         (await bob.get("users/me")).expect(200)
+
+
+async def test_reconnecting_is_limited_by_user(spawn, postgres) -> None:
+    daemon = spawn(database_url=postgres.new_database(), name="reconnects", settings={
+        "SUPD__RATE_LIMIT__ENABLED": "true", "SUPD__RATE_LIMIT__API_BURST": "30"}).start()
+    async with Rest(daemon.url) as rest:
+        ann, bob = await a_user(rest), await a_user(rest)
+        with pytest.raises((Problem, Closed)) as refusal:
+            for _ in range(60):
+                async with ann.socket():
+                    pass
+        assert getattr(refusal.value, "status", None) == 429 or getattr(refusal.value, "code", None) == 4429
+        async with bob.socket():
+            pass
+
+
+async def test_strangers_do_not_use_up_what_users_of_their_address_may_do(spawn, postgres) -> None:
+    daemon = spawn(database_url=postgres.new_database(), name="strangers", settings={"SUPD__RATE_LIMIT__ENABLED": "true"}).start()
+    async with Rest(daemon.url) as rest:
+        ann = await a_user(rest)
+        assert 429 in [(await rest.get("no/such/route")).status for _ in range(300)]
+        (await ann.get("users/me")).expect(200)
+
+
+async def test_people_are_put_into_chats_at_a_pace(spawn, postgres) -> None:
+    daemon = spawn(database_url=postgres.new_database(), name="crowd", settings={"SUPD__RATE_LIMIT__ENABLED": "true"}).start()
+    async with Rest(daemon.url) as rest:
+        limits = (await rest.get("server")).json["limits"]
+        burst, pace = limits["people_added_at_once"], limits["people_added_per_minute"]
+        assert burst == limits["chat_members"] and 0 < limits["chats_created"] < limits["chats_per_user"]
+        ann, bob = await a_user(rest), await a_user(rest)
+        crowd = [row[0] for row in postgres.sql(
+            "insert into users (id, username, username_key, username_skeleton, display_name) "
+            "select gen_random_uuid(), n, n, n, n from (select 'crowd' || i from generate_series(1, 2000) i) x (n) "
+            "returning id", postgres.database_of(daemon.database_url))]
+        first = {"type": "group", "title": "t", "member_ids": crowd[:1000], "id": an_id()}
+        second = {"type": "group", "title": "t", "member_ids": crowd[:burst - 1100], "id": an_id()}
+        (await ann.post("chats", first)).expect(201)
+        (await ann.post("chats", first)).expect(200)
+        (await ann.post(f"chats/{first['id']}/members", {"user_ids": crowd[:1000]})).expect(200)
+        (await ann.post("chats", second)).expect(201)
+        refused = await ann.post(f"chats/{second['id']}/members", {"user_ids": crowd[-200:]})
+        refused.problem(429, "rate_limited")
+        assert 1 <= int(refused.headers["Retry-After"]) <= 60 * 100 / pace
+        (await ann.post("chats", second | {"id": an_id(), "member_ids": crowd[:200]})).problem(429, "rate_limited")
+        seen = {chat["id"]: chat["member_count"] for chat in (await ann.get("chats"))["items"]}
+        assert seen == {first["id"]: 1001, second["id"]: burst - 1099}, "a refusal adds nobody"
+        (await ann.post(f"chats/{second['id']}/members", {"user_ids": [bob.id]})).expect(200)
+        (await bob.post("chats", second | {"id": an_id(), "member_ids": crowd[:200]})).expect(201)
 
 
 async def test_a_trusted_proxy_is_believed_from_the_right(spawn, postgres) -> None:

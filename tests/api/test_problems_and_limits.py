@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from rig.client import Account, Rest, a_chat, a_user, an_id
+from rig.client import PASSWORD, Account, Rest, a_chat, a_user, an_id
 from rig.raw_http import exchange
 from rig.daemon import Daemon
 
@@ -187,3 +187,11 @@ async def test_idempotency_keys(rest: Rest) -> None:
     assert again["id"] == first["id"]
     (await ann.post("chats", {"type": "group", "title": "other"}, headers=headers)).problem(422, "idempotency_mismatch")
     assert len((await ann.get("chats"))["items"]) == 1
+
+
+async def test_an_idempotency_key_keeps_no_passwords(rest: Rest) -> None:
+    ann = await a_user(rest)
+    headers = {"Idempotency-Key": an_id()}
+    body = {"current_password": PASSWORD, "new_password": "another-Pass-9"}
+    (await ann.post("auth/password/change", body, headers=headers)).expect(200, 204)
+    (await ann.post("auth/password/change", body, headers=headers)).problem(401, "invalid_credentials")

@@ -33,6 +33,9 @@ TEST(ClientAddress, TrustedHopsAreFollowedFromTheRight) {
     EXPECT_EQ(address(seen("::ffff:10.1.1.1", {{forwarded, "::ffff:198.51.100.7"}})), "198.51.100.7");
     EXPECT_EQ(address(seen("fd00::1", {{forwarded, "2001:db8::5"}})), "2001:db8::5");
     EXPECT_EQ(address(seen("10.1.1.1", {{forwarded, "1.1.1.1"}}, {})), "10.1.1.1");
+    EXPECT_EQ(address(seen("10.1.1.1", {{forwarded, "198.51.100.7:5678"}})), "198.51.100.7");
+    EXPECT_EQ(address(seen("10.1.1.1", {{forwarded, "[2001:db8::5]:443"}})), "2001:db8::5");
+    EXPECT_EQ(address(seen("10.1.1.1", {{forwarded, "[2001:db8::5"}})), "2001:db8::5");
     std::string many;
     for (int i = 0; i < 1000; ++i)
         many += "10.0.0.1,";

@@ -51,6 +51,21 @@ TEST(RateLimit, BurstThenRate) {
         base::Error);
 }
 
+TEST(RateLimit, TakesManyAtOnceOrNone) {
+    TurnedClock clock;
+    RateLimiter limiter({}, clock);
+    EXPECT_EQ(limiter.take(Limit::people, "k", 1, 1500).remaining, 500u);
+    const auto refused = limiter.take(Limit::people, "k", 1, 800);
+    EXPECT_FALSE(refused.allowed);
+    EXPECT_EQ(refused.remaining, 500u);
+    EXPECT_EQ(refused.retry_after_s, 60u);  // 300 a minute
+    EXPECT_NO_THROW(limiter.require(Limit::people, "k", 500));
+    EXPECT_NO_THROW(limiter.require(Limit::people, "k", 0));
+    EXPECT_THROW(limiter.require(Limit::people, "k"), base::Error);
+    clock.now += std::chrono::minutes(1);
+    EXPECT_TRUE(limiter.take(Limit::people, "k", 1, 300).allowed);
+}
+
 TEST(RateLimit, ScaleAndOff) {
     TurnedClock clock;
     RateLimiter limiter({}, clock);
@@ -62,6 +77,24 @@ TEST(RateLimit, ScaleAndOff) {
     for (int i = 0; i < 1000; ++i)
         EXPECT_TRUE(open.take(Limit::auth, "a").allowed);
     EXPECT_EQ(open.buckets(), 0u);
+}
+
+TEST(RateLimit, TheSharedBucketOfAnAddressIsAnotherOne) {
+    TurnedClock clock;
+    RateLimiter limiter({}, clock);
+    const auto home = address("192.0.2.1");
+    const auto own = RateLimiter::address_key(home), shared = RateLimiter::shared_address_key(home);
+    EXPECT_NE(own, shared);
+    // Signed-in requests do not refill what strangers may do.
+    for (int i = 0; i < 10; ++i)
+        EXPECT_TRUE(limiter.take(Limit::auth, own).allowed);
+    EXPECT_TRUE(limiter.take(Limit::auth, shared, 20).allowed);
+    EXPECT_FALSE(limiter.take(Limit::auth, own).allowed);
+    // And strangers do not empty what signed-in requests may do.
+    for (int i = 0; i < 500; ++i)
+        limiter.take(Limit::api, own);
+    EXPECT_FALSE(limiter.take(Limit::api, own).allowed);
+    EXPECT_TRUE(limiter.take(Limit::api, shared, 20).allowed);
 }
 
 TEST(RateLimit, AFullTableForgetsFullBucketsFirstAndClosesForAuth) {

@@ -48,7 +48,7 @@ private:
     db::Database& database_;
 };
 
-/// For the job queue: deletes a batch of keys older than kIdempotencyKept.
-void expire_idempotency_keys(db::Transaction& tx);
+/// For the job queue: deletes a batch of keys older than kIdempotencyKept. True when there may be more.
+bool expire_idempotency_keys(db::Transaction& tx);
 
 }  // namespace supd::http

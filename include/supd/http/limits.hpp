@@ -7,14 +7,16 @@
 
 namespace supd::http {
 
-inline constexpr std::size_t kMaxHeaderBytes = 16 * 1024;         ///< request line and header fields: 431
-inline constexpr std::size_t kMaxHeaderFields = 100;              ///< 431
-inline constexpr std::size_t kMaxTargetBytes = 8 * 1024;          ///< 414
-inline constexpr std::size_t kMaxQueryValues = 64;                ///< 400
-inline constexpr std::size_t kMaxChunkLine = 256;                 ///< chunk size with extensions: 400
-inline constexpr std::size_t kMaxTrailerBytes = 4 * 1024;         ///< 400
-inline constexpr std::size_t kMaxRequestId = 128;                 ///< longer ones are replaced, not refused
-inline constexpr std::size_t kMaxIdempotencyKey = 255;            ///< 400
+inline constexpr std::size_t kMaxHeaderBytes = 16 * 1024;  ///< request line and header fields: 431
+inline constexpr std::size_t kMaxHeaderFields = 100;       ///< 431
+inline constexpr std::size_t kMaxTargetBytes = 8 * 1024;   ///< 414
+inline constexpr std::size_t kMaxQueryValues = 64;         ///< 400
+inline constexpr std::size_t kMaxChunkLine = 256;          ///< chunk size with extensions: 400
+inline constexpr std::size_t kMaxTrailerBytes = 4 * 1024;  ///< 400
+inline constexpr std::size_t kMaxRequestId = 128;          ///< longer ones are replaced, not refused
+inline constexpr std::size_t kMaxIdempotencyKey = 255;     ///< 400
+inline constexpr std::size_t kMaxKeptAnswer =
+    16 * 1024;  ///< a larger one is not kept for its Idempotency-Key
 inline constexpr std::size_t kMaxRequestsPerConnection = 10'000;  ///< then Connection: close
 inline constexpr std::size_t kMaxForwardedHops = 32;  ///< entries of X-Forwarded-For that are looked at
 

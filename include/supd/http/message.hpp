@@ -54,6 +54,15 @@ struct Request {
         return *id;
     }
     std::optional<std::string_view> query_value(std::string_view name) const;
+    /// Id in the query; malformed = 400 `invalid_request`.
+    template <class IdType>
+    std::optional<IdType> query_id(std::string_view name) const {
+        const auto text = query_value(name);
+        if (!text) return std::nullopt;
+        auto id = IdType::parse(*text);
+        if (!id) throw base::bad_request("invalid_request", std::string(name) + " is not a UUID.");
+        return id;
+    }
     /// Integer in the query; absent = fallback; malformed or out of [min, max] = 400 `invalid_request`.
     std::int64_t query_integer(std::string_view name, std::int64_t fallback, std::int64_t min,
                                std::int64_t max) const;

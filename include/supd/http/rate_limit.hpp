@@ -29,6 +29,7 @@ struct RateLimitOptions {
     RateRule api{100, 100};
     RateRule auth{5, 10};
     RateRule message{3000, 300};
+    RateRule people{300, 2000};  ///< put into chats: no class of a route, a request takes as many as it adds
     /// An address carries many users (offices, carrier NAT): the bucket of an address that authenticated
     /// requests share is this much larger than a user's.
     double shared_address_factor = 20;
@@ -53,16 +54,18 @@ public:
     RateLimiter(RateLimitOptions options, const base::Clock& clock);
     ~RateLimiter();
 
-    /// Takes one token of the bucket (limit, key). A full table first forgets full buckets; if none is, auth
-    /// is refused (fails closed) and the other classes pass. `scale` multiplies rate and burst.
-    Verdict take(Limit limit, std::string_view key, double scale = 1);
+    /// Takes `tokens` of the bucket (limit, key), or none. A full table first forgets full buckets; if none
+    /// is, auth is refused (fails closed) and the other classes pass. `scale` multiplies rate and burst.
+    Verdict take(Limit limit, std::string_view key, double scale = 1, double tokens = 1);
     /// Throws Verdict::error() when refused.
-    void require(Limit limit, std::string_view key, double scale = 1);
+    void require(Limit limit, std::string_view key, double tokens = 1);
 
     /// Keys: a user; an address (IPv4, or IPv6 /64); what somebody typed as a login name (normalised by the
     /// caller).
     static std::string user_key(base::UserId user);
     static std::string address_key(const asio::ip::address& address);
+    /// Of the larger bucket that signed-in requests from one address share: never the same as the small one.
+    static std::string shared_address_key(const asio::ip::address& address);
     static std::string identifier_key(std::string_view identifier);
 
     const RateLimitOptions& options() const noexcept { return options_; }

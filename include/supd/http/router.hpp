@@ -16,7 +16,7 @@ namespace supd::http {
 /// Who may call: open = anybody, user = a valid access token, admin = a token of an administrator.
 enum class Policy { open, user, admin };
 /// Rate limit class of a row; the numbers stand in limits.hpp. auth fails closed, the others fail open.
-enum class Limit { none, api, auth, message };
+enum class Limit { none, api, auth, message, people };
 
 std::string_view name_of(Policy policy) noexcept;
 std::string_view name_of(Limit limit) noexcept;
