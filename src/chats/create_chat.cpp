@@ -16,7 +16,9 @@ chatlog::Change creation(const NewChat& chat, UserId creator, int owner_power) {
     change.kind = "chat_created";
     change.actor = creator;
     change.users = chat.members;
-    change.data = created_data(chat, creator, owner_power);
+    change.data = change.request = created_data(chat, creator, owner_power);
+    for (const auto& user : chat.members)  // the data of a large chat leaves them out
+        user.append_to(change.request);
     return change;
 }
 
@@ -45,8 +47,6 @@ Made create_chat(db::Transaction& tx, UserId creator, NewChat chat) {
         }
     }
     chatlog::lock_chat(tx, chat.id);
-    if (store::chats_of(tx, creator, kMaxChatsPerUser) >= static_cast<std::int64_t>(kMaxChatsPerUser))
-        throw base::conflict("too_many_chats", "You are in too many chats to open another.");
     const int owner_power = direct ? kMemberPower : kOwnerPower;  // the two of a direct chat are equals
     const auto change = creation(chat, creator, owner_power);
     if (!store::insert_chat(tx, creator, chat)) {
@@ -56,11 +56,12 @@ Made create_chat(db::Transaction& tx, UserId creator, NewChat chat) {
                 return made;
             }
         }
-        const auto known = store::read_creation(tx, chat.id);
-        if (!known || known->creator != creator || known->data != change.data || known->users != chat.members)
-            throw base::conflict("id_reused", "This id was used for something else.");
-        return made;
+        if (chatlog::find_change(tx, change)) return made;
+        throw base::conflict("id_reused", "This id was used for something else.");
     }
+    if (store::created_more(tx, creator, kMaxChatsCreated))
+        throw base::conflict("too_many_chats", "You have opened too many chats to open another.");
+    require_room(tx, "member_ids", chat.members);
     store::insert_head(tx, chat.id);
     store::insert_founders(tx, chat.id, chat.members, creator, owner_power);
     made.created = true;

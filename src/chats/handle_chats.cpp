@@ -10,50 +10,47 @@
 namespace supd::chats {
 namespace {
 
-/// The chat as the actor sees it after a change, and what the hub is to be told.
-struct Changed {
-    Events events;
-    std::string json;
-};
-
-/// Runs `rule(tx)` and reads the chat in the same transaction.
-template <class Rule>
-asio::awaitable<http::Reply> change(Context& context, ChatId chat, UserId actor, Rule rule) {
-    auto work = [&](db::Transaction& tx) {
-        Changed changed;
-        changed.events = rule(tx);
-        changed.json = chat_json(read_chat(tx, chat, actor));
-        return changed;
-    };
-    auto changed = co_await context.database.transact(work);
-    context.hub.publish(std::move(changed.events.list));
-    co_return http::Reply::json(std::move(changed.json));
-}
-
 asio::awaitable<http::Reply> to_status(Context& context, http::Request request, Status status) {
     const auto body = request.json();
     base::ObjectReader reader(body);
-    Act act;
-    act.actor = request.caller().user;
-    act.chat = request.path_id<ChatId>("id");
-    act.change = change_id_of(reader);
+    const auto act = act_of(request, reader.maybe_id<ChangeId>("change_id"));
     reader.finish();
-    auto rule = [&](db::Transaction& tx) { return change_status(tx, act, status); };
-    co_return co_await change(context, act.chat, act.actor, std::ref(rule));
+    auto change = [&](db::Transaction& tx) {
+        return with_chat(tx, act.chat, act.actor, change_status(tx, act, status));
+    };
+    try {
+        co_return co_await reply_to(context, change);
+    } catch (const db::ConstraintViolation& refused) {
+        // The other chat of the two was opened at the same moment: only the index of pairs has seen both.
+        if (!refused.unique()) throw;
+        throw another_chat_is_open();
+    }
 }
 
 }  // namespace
 
+Changed with_chat(db::Transaction& tx, ChatId chat, UserId actor, Events events) {
+    Changed changed;
+    changed.events = std::move(events);
+    changed.json = chat_json(read_chat(tx, chat, actor));
+    return changed;
+}
+
+asio::awaitable<http::Reply> reply_to(Context& context, std::function<Changed(db::Transaction&)> change) {
+    auto changed = co_await context.database.transact(std::move(change));
+    context.hub.publish(std::move(changed.events.list));
+    if (changed.json.empty()) co_return http::Reply::no_content();
+    co_return http::Reply::json(std::move(changed.json), changed.status);
+}
+
 asio::awaitable<http::Reply> handle_list(Context& context, http::Request request) {
     request.allow_query({"limit", "cursor"});
     const auto limit = query_limit(request);
-    std::optional<ListCursor> after;
-    if (const auto text = request.query_value("cursor")) {
-        after = ListCursor::parse(*text);
-        if (!after) throw base::bad_request("invalid_cursor", "The cursor is not one of this list.");
-    }
+    auto after = std::make_optional<ListCursor>();
+    if (const auto text = request.query_value("cursor")) after = ListCursor::parse(*text);
+    if (!after) throw base::bad_request("invalid_cursor", "The cursor is not one of this list.");
     const auto user = request.caller().user;
-    auto work = [&](db::Transaction& tx) { return list_chats(tx, user, after, limit + 1); };
+    auto work = [&](db::Transaction& tx) { return list_chats(tx, user, *after, limit + 1); };
     auto chats = co_await context.database.transact(db::Access::read_only, work);
     std::string out = "{\"items\":[";
     const auto shown = std::min(limit, chats.size());
@@ -77,19 +74,14 @@ asio::awaitable<http::Reply> handle_list(Context& context, http::Request request
 asio::awaitable<http::Reply> handle_create(Context& context, http::Request request) {
     const auto chat = read_new_chat(request.json());
     const auto actor = request.caller().user;
-    struct Result {
-        Made made;
-        std::string json;
+    auto change = [&](db::Transaction& tx) {
+        auto made = create_chat(tx, actor, chat);
+        charge_added(context, actor, made.events);
+        auto changed = with_chat(tx, made.chat, actor, std::move(made.events));
+        changed.status = made.created ? 201 : 200;
+        return changed;
     };
-    auto work = [&](db::Transaction& tx) {
-        Result result;
-        result.made = create_chat(tx, actor, chat);
-        result.json = chat_json(read_chat(tx, result.made.chat, actor));
-        return result;
-    };
-    auto result = co_await context.database.transact(work);
-    context.hub.publish(std::move(result.made.events.list));
-    co_return http::Reply::json(std::move(result.json), result.made.created ? 201 : 200);
+    co_return co_await reply_to(context, change);
 }
 
 asio::awaitable<http::Reply> handle_get(Context& context, http::Request request) {
@@ -103,31 +95,25 @@ asio::awaitable<http::Reply> handle_get(Context& context, http::Request request)
 asio::awaitable<http::Reply> handle_edit(Context& context, http::Request request) {
     const auto body = request.json();
     base::ObjectReader reader(body);
-    Act act;
-    act.actor = request.caller().user;
-    act.chat = request.path_id<ChatId>("id");
-    act.change = change_id_of(reader);
+    const auto act = act_of(request, reader.maybe_id<ChangeId>("change_id"));
     const bool titled = reader.has("title");
     const auto title = reader.maybe_text("title", {.min = 1, .max = kMaxTitleBytes});
     reader.finish();
-    auto rule = [&](db::Transaction& tx) {
-        if (titled) return edit_chat(tx, act, title);
-        require_power(tx, act.chat, act.actor, kMemberPower);
-        return Events{};
+    auto change = [&](db::Transaction& tx) {
+        return with_chat(tx, act.chat, act.actor, titled ? edit_chat(tx, act, title) : Events{});
     };
-    co_return co_await change(context, act.chat, act.actor, std::ref(rule));
+    co_return co_await reply_to(context, change);
 }
 
 asio::awaitable<http::Reply> handle_delete(Context& context, http::Request request) {
     request.allow_query({"change_id"});
-    Act act;
-    act.actor = request.caller().user;
-    act.chat = request.path_id<ChatId>("id");
-    act.change = query_change_id(request);
-    auto work = [&](db::Transaction& tx) { return delete_chat(tx, act); };
-    auto events = co_await context.database.transact(work);
-    context.hub.publish(std::move(events.list));
-    co_return http::Reply::no_content();
+    const auto act = act_of(request, request.query_id<ChangeId>("change_id"));
+    auto change = [&](db::Transaction& tx) {
+        Changed changed;
+        changed.events = delete_chat(tx, act);
+        return changed;
+    };
+    co_return co_await reply_to(context, change);
 }
 
 asio::awaitable<http::Reply> handle_archive(Context& context, http::Request request) {

@@ -7,6 +7,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
+
 namespace supd::chats {
 namespace {
 
@@ -16,7 +18,10 @@ UserId path_user(const http::Request& request) {
     return request.path_id<UserId>("user_id");
 }
 
-asio::awaitable<std::vector<Member>> page(Context& context, http::Request request, std::size_t limit) {
+asio::awaitable<http::Reply> page(Context& context, http::Request request,
+                                  std::string (*json)(const std::vector<Member>&, std::size_t)) {
+    request.allow_query({"limit", "cursor"});
+    const auto limit = query_limit(request);
     const auto after = query_user_cursor(request);
     const auto chat = request.path_id<ChatId>("id");
     const auto user = request.caller().user;
@@ -24,113 +29,90 @@ asio::awaitable<std::vector<Member>> page(Context& context, http::Request reques
         require_member(tx, chat, user);
         return store::list_members(tx, chat, after, limit + 1);
     };
-    co_return co_await context.database.transact(db::Access::snapshot, work);
+    const auto members = co_await context.database.transact(db::Access::snapshot, work);
+    co_return http::Reply::json(json(members, limit));
 }
-
-struct Changed {
-    Events events;
-    std::vector<Member> members;
-};
 
 }  // namespace
 
+void charge_added(Context& context, UserId actor, const Events& events) {
+    std::ptrdiff_t people = 0;
+    for (const auto& event : events.list)
+        people += std::ranges::count_if(event.joined, [&](const UserId& user) { return user != actor; });
+    context.limiter.require(http::Limit::people, http::RateLimiter::user_key(actor),
+                            static_cast<double>(people));
+}
+
 asio::awaitable<http::Reply> handle_list_members(Context& context, http::Request request) {
-    request.allow_query({"limit", "cursor"});
-    const auto limit = query_limit(request);
-    const auto members = co_await page(context, std::move(request), limit);
-    co_return http::Reply::json(members_json(members, limit));
+    return page(context, std::move(request), members_json);
 }
 
 asio::awaitable<http::Reply> handle_list_reads(Context& context, http::Request request) {
-    request.allow_query({"limit", "cursor"});
-    const auto limit = query_limit(request);
-    const auto members = co_await page(context, std::move(request), limit);
-    co_return http::Reply::json(reads_json(members, limit));
+    return page(context, std::move(request), reads_json);
 }
 
 asio::awaitable<http::Reply> handle_add_members(Context& context, http::Request request) {
     const auto body = request.json();
     base::ObjectReader reader(body);
-    Act act;
-    act.actor = request.caller().user;
-    act.chat = request.path_id<ChatId>("id");
-    act.change = change_id_of(reader);
+    const auto act = act_of(request, reader.maybe_id<ChangeId>("change_id"));
     const auto users = reader.ids<UserId>("user_ids", kMaxMembers);
     if (!reader.raw("user_ids")) reader.fail("user_ids", "required", "This field is required.");
     reader.finish();
-    auto work = [&](db::Transaction& tx) {
+    auto change = [&](db::Transaction& tx) {
         Changed changed;
         changed.events = add_members(tx, act, users);
-        changed.members = store::read_members(tx, act.chat, users);
+        charge_added(context, act.actor, changed.events);
+        changed.json = members_json(store::read_members(tx, act.chat, users), users.size());
         return changed;
     };
-    auto changed = co_await context.database.transact(work);
-    context.hub.publish(std::move(changed.events.list));
-    co_return http::Reply::json(members_json(changed.members, changed.members.size()));
+    co_return co_await reply_to(context, change);
 }
 
 asio::awaitable<http::Reply> handle_change_role(Context& context, http::Request request) {
     const auto body = request.json();
     base::ObjectReader reader(body);
-    Act act;
-    act.actor = request.caller().user;
-    act.chat = request.path_id<ChatId>("id");
-    act.change = change_id_of(reader);
+    const auto act = act_of(request, reader.maybe_id<ChangeId>("change_id"));
     const auto role = reader.text("role", {.min = 1, .max = 16});
     if (!role.empty() && role != "owner" && role != "admin" && role != "member")
         reader.fail("role", "bad_format", "One of owner, admin, member.");
     reader.finish();
     const auto target = path_user(request);
-    auto work = [&](db::Transaction& tx) {
+    auto change = [&](db::Transaction& tx) {
         Changed changed;
         if (role == "owner")
             changed.events = transfer(tx, act, target);
         else
             changed.events = change_role(tx, act, target, role == "admin" ? kAdminPower : kMemberPower);
-        changed.members = store::read_members(tx, act.chat, {target});
+        const auto members = store::read_members(tx, act.chat, {target});
+        if (members.empty()) throw base::not_found();
+        changed.json = member_json(members.front());
         return changed;
     };
-    auto changed = co_await context.database.transact(work);
-    context.hub.publish(std::move(changed.events.list));
-    if (changed.members.empty()) throw base::not_found();
-    co_return http::Reply::json(member_json(changed.members.front()));
+    co_return co_await reply_to(context, change);
 }
 
 asio::awaitable<http::Reply> handle_remove_member(Context& context, http::Request request) {
     request.allow_query({"change_id"});
-    Act act;
-    act.actor = request.caller().user;
-    act.chat = request.path_id<ChatId>("id");
-    act.change = query_change_id(request);
+    const auto act = act_of(request, request.query_id<ChangeId>("change_id"));
     const auto target = path_user(request);
-    auto work = [&](db::Transaction& tx) { return remove_member(tx, act, target); };
-    auto events = co_await context.database.transact(work);
-    context.hub.publish(std::move(events.list));
-    co_return http::Reply::no_content();
+    auto change = [&](db::Transaction& tx) {
+        Changed changed;
+        changed.events = remove_member(tx, act, target);
+        return changed;
+    };
+    co_return co_await reply_to(context, change);
 }
 
 asio::awaitable<http::Reply> handle_transfer(Context& context, http::Request request) {
     const auto body = request.json();
     base::ObjectReader reader(body);
-    Act act;
-    act.actor = request.caller().user;
-    act.chat = request.path_id<ChatId>("id");
-    act.change = change_id_of(reader);
+    const auto act = act_of(request, reader.maybe_id<ChangeId>("change_id"));
     const auto heir = reader.id<UserId>("user_id");
     reader.finish();
-    struct Result {
-        Events events;
-        std::string json;
+    auto change = [&](db::Transaction& tx) {
+        return with_chat(tx, act.chat, act.actor, transfer(tx, act, heir));
     };
-    auto work = [&](db::Transaction& tx) {
-        Result result;
-        result.events = transfer(tx, act, heir);
-        result.json = chat_json(read_chat(tx, act.chat, act.actor));
-        return result;
-    };
-    auto result = co_await context.database.transact(work);
-    context.hub.publish(std::move(result.events.list));
-    co_return http::Reply::json(std::move(result.json));
+    co_return co_await reply_to(context, change);
 }
 
 }  // namespace supd::chats

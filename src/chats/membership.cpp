@@ -44,12 +44,6 @@ std::string_view role_name(int power) noexcept {
     return power >= kAdminPower ? "admin" : "member";
 }
 
-Membership require_power(db::Transaction& tx, base::ChatId chat, base::UserId user, int power) {
-    auto membership = require_member(tx, chat, user);
-    if (!membership.at_least(power)) throw base::forbidden();
-    return membership;
-}
-
 void require_active(const Membership& membership) {
     if (membership.status != Status::active)
         throw base::forbidden("The chat is archived or closed.", "chat_not_active");

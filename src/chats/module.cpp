@@ -4,7 +4,8 @@
 
 namespace supd::chats {
 
-Module::Module(db::Database& database, ws::Hub& hub) : context_(new Context{database, hub}) {}
+Module::Module(db::Database& database, ws::Hub& hub, http::RateLimiter& limiter)
+    : context_(new Context{database, hub, limiter}) {}
 
 Module::~Module() = default;
 

@@ -6,12 +6,12 @@
 
 namespace supd::chats {
 
-ChangeId query_change_id(const http::Request& request) {
-    const auto text = request.query_value("change_id");
-    if (!text) return ChangeId::make();
-    const auto id = ChangeId::parse(*text);
-    if (!id) throw base::bad_request("invalid_request", "change_id is not a UUID.");
-    return *id;
+Act act_of(const http::Request& request, std::optional<ChangeId> change) {
+    Act act;
+    act.actor = request.caller().user;
+    act.chat = request.path_id<ChatId>("id");
+    act.change = change.value_or(ChangeId::make());
+    return act;
 }
 
 NewChat read_new_chat(const base::Json& body) {

@@ -8,11 +8,8 @@
 
 namespace supd::chats {
 
-/// A field or query parameter `change_id`, or a new id when the client did not name one.
-inline ChangeId change_id_of(base::ObjectReader& reader) {
-    return reader.maybe_id<ChangeId>("change_id").value_or(ChangeId::make());
-}
-ChangeId query_change_id(const http::Request& request);
+/// The caller and the chat of the path; without a `change` of the client's a new id.
+Act act_of(const http::Request& request, std::optional<ChangeId> change);
 
 NewChat read_new_chat(const base::Json& body);
 /// The `cursor` of a list of people; 400 `invalid_cursor`.

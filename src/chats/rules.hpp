@@ -1,6 +1,6 @@
 // What may happen to a chat, without HTTP: each function is one transaction's work on a db thread, checks
 // rights under the chat's lock, and returns the entries to publish after COMMIT. A repeated change id changes
-// nothing.
+// nothing; only those who leave or delete by the change may repeat it without being members any more.
 #pragma once
 
 #include "store.hpp"
@@ -29,15 +29,25 @@ struct Act {
     ChangeId change;
 };
 
+/// An entry of this kind under the act's id; who asks for it says with what in `request` and `data`.
+chatlog::Change change_of(const Act& act, std::string kind);
+
+/// Throws 409 `member_in_too_many_chats`, naming them under `field`, unless all of `users` can join one more.
+void require_room(db::Transaction& tx, const std::string& field, const std::vector<UserId>& users);
+
 struct Made {
     ChatId chat;
     bool created = false;  ///< false: the same chat was there already
     Events events;
 };
 
+base::Error another_chat_is_open();
+
 Made create_chat(db::Transaction& tx, UserId creator, NewChat chat);
 /// `title`: the new one, nullopt in the inner optional removes it.
 Events edit_chat(db::Transaction& tx, const Act& act, const std::optional<std::string>& title);
+/// Throws another_chat_is_open() when that would make two open direct chats of the same two people. Of two
+/// that are reopened at the same moment, one is refused by db::ConstraintViolation instead.
 Events change_status(db::Transaction& tx, const Act& act, Status status);
 Events delete_chat(db::Transaction& tx, const Act& act);
 

@@ -10,9 +10,9 @@ namespace {
 constexpr db::Statement kKnownUsers{"chats_known_users",
                                     "select id from users where id = any($1::uuid[]) and status = 'active'"};
 
-constexpr db::Statement kChatsOf{
-    "chats_of_user",
-    "select count(*) from (select from chat_members where user_id = $1 and state = 0 limit $2) x"};
+constexpr db::Statement kCreatedMore{
+    "chats_created_more",
+    "select exists (select from chats where created_by = $1 and status <> 'deleted' offset $2)"};
 
 constexpr db::Statement kDirectChat{
     "chats_direct",
@@ -33,17 +33,12 @@ constexpr db::Statement kInsertFounders{
     "insert into chat_members (chat_id, user_id, role, from_seq) "
     "select $1, u, case when u = $2::uuid then $3::int else 0 end, 1 from unnest($4::uuid[]) u"};
 
-constexpr db::Statement kReadCreation{
-    "chats_read_creation",
-    "select c.created_by, e.data::text, u from chats c join chat_changes e on e.chat_id = c.id and e.seq = 1 "
-    "cross join lateral unnest(e.users) u where c.id = $1 order by u"};
-
 constexpr db::Statement kReadHeader{"chats_read_header",
                                     "select type, title, status from chats where id = $1"};
 
 constexpr db::Statement kWriteTitle{"chats_write_title", "update chats set title = $2 where id = $1"};
 
-// The condition keeps the pair index from refusing the row: an error would end the transaction.
+// The condition tells what the index of pairs would refuse, but for what is not committed yet.
 constexpr db::Statement kWriteStatus{
     "chats_write_status",
     "update chats c set status = $2 where id = $1 and not (type = 'direct' and status = 'closed' and exists ("
@@ -64,8 +59,8 @@ std::vector<UserId> known_users(db::Transaction& tx, const std::vector<UserId>& 
     return out;
 }
 
-std::int64_t chats_of(db::Transaction& tx, UserId user, std::int64_t up_to) {
-    return tx.exec(kChatsOf, user, up_to).front().integer(0);
+bool created_more(db::Transaction& tx, UserId user, std::size_t chats) {
+    return tx.exec(kCreatedMore, user, static_cast<std::int64_t>(chats)).front().flag(0);
 }
 
 std::optional<ChatId> direct_chat(db::Transaction& tx, const NewChat& chat) {
@@ -94,17 +89,6 @@ void insert_head(db::Transaction& tx, ChatId chat) {
 void insert_founders(db::Transaction& tx, ChatId chat, const std::vector<UserId>& members, UserId owner,
                      int owner_power) {
     tx.exec(kInsertFounders, chat, owner, owner_power, members);
-}
-
-std::optional<Creation> read_creation(db::Transaction& tx, ChatId chat) {
-    const auto rows = tx.exec(kReadCreation, chat);
-    if (rows.empty()) return std::nullopt;
-    Creation out;
-    out.creator = rows.front().id<UserId>(0);
-    out.data = rows.front().text(1);
-    for (const auto row : rows)
-        out.users.push_back(row.id<UserId>(2));
-    return out;
 }
 
 Header read_header(db::Transaction& tx, ChatId chat) {

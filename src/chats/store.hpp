@@ -51,20 +51,14 @@ namespace store {
 // -- store.cpp: chats
 /// The ids of `users` that are active accounts.
 std::vector<UserId> known_users(db::Transaction& tx, const std::vector<UserId>& users);
-std::int64_t chats_of(db::Transaction& tx, UserId user, std::int64_t up_to);
+/// The user has created more than `chats` chats that are not deleted.
+bool created_more(db::Transaction& tx, UserId user, std::size_t chats);
 std::optional<ChatId> direct_chat(db::Transaction& tx, const NewChat& chat);
 /// False when the id or the pair is taken.
 bool insert_chat(db::Transaction& tx, UserId creator, const NewChat& chat);
 void insert_head(db::Transaction& tx, ChatId chat);
 void insert_founders(db::Transaction& tx, ChatId chat, const std::vector<UserId>& members, UserId owner,
                      int owner_power);
-struct Creation {
-    UserId creator;
-    std::string data;
-    std::vector<UserId> users;  ///< sorted
-};
-/// The chat_created entry; empty when there is no such chat.
-std::optional<Creation> read_creation(db::Transaction& tx, ChatId chat);
 Header read_header(db::Transaction& tx, ChatId chat);
 void write_title(db::Transaction& tx, ChatId chat, const std::optional<std::string>& title);
 /// False when reopening would make a second open direct chat of the same two.
@@ -74,6 +68,9 @@ void mark_deleted(db::Transaction& tx, ChatId chat);
 // -- store_members.cpp
 std::vector<UserId> joined_users(db::Transaction& tx, ChatId chat);
 std::vector<UserId> joined_among(db::Transaction& tx, ChatId chat, const std::vector<UserId>& users);
+/// At most `limit` of those `users` who are in `chats` chats or more.
+std::vector<UserId> in_many_chats(db::Transaction& tx, const std::vector<UserId>& users, std::size_t chats,
+                                  std::size_t limit);
 /// Ascending by id, after `after`.
 std::vector<Member> list_members(db::Transaction& tx, ChatId chat, const std::optional<UserId>& after,
                                  std::size_t limit);

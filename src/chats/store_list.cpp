@@ -10,7 +10,8 @@ namespace {
 // `v` is the page of memberships, already cut to its rows: what follows runs once per row of the page.
 // Entries before from_seq do not exist for the member, so a chat joined lately sorts by the joining and shows
 // no older message.
-// The order inside the count makes its scan stop at the cap instead of gathering all that is unread first.
+// Messages are cut to kLookBack before they are judged, or own, deleted and hidden ones were read without
+// end.
 const std::string kView =
     "select v.chat_id, v.type, v.title, v.context_type, v.context_id, v.status, v.encryption, "
     "v.member_count, "
@@ -19,12 +20,14 @@ const std::string kView =
     "v.delivered_seq, "
     "coalesce((v.settings->>'mute')::boolean, false), coalesce((v.settings->>'pin')::boolean, false), "
     "coalesce((v.settings->>'archive')::boolean, false), v.activity, "
-    "(select count(*) from (select from messages q where q.chat_id = v.chat_id "
-    "and q.seq > greatest(v.read_seq, v.from_seq - 1) and q.sender_id <> $1::uuid and q.deleted_at is null "
-    "order by q.seq limit " +
-    std::to_string(kUnreadCap) + ") unread), m.id is not null, " + chatlog::kMessageColumns +
-    " from v left join lateral (select * from messages q where q.chat_id = v.chat_id and q.seq >= v.from_seq "
-    "and q.seq <= v.last_message_seq and not exists (select from message_hidden d where d.user_id = $1::uuid "
+    "(select count(*) filter (where n.sender_id <> $1::uuid and n.deleted_at is null) from "
+    "(select q.sender_id, q.deleted_at from messages q where q.chat_id = v.chat_id "
+    "and q.seq > greatest(v.read_seq, v.from_seq - 1) order by q.seq desc limit " +
+    std::to_string(kLookBack) + ") n), m.id is not null, " + chatlog::kMessageColumns +
+    " from v left join lateral (select * from (select * from messages q where q.chat_id = v.chat_id "
+    "and q.seq >= v.from_seq and q.seq <= v.last_message_seq order by q.seq desc limit " +
+    std::to_string(kLookBack) +
+    ") q where not exists (select from message_hidden d where d.user_id = $1::uuid "
     "and d.message_id = q.id) order by q.seq desc limit 1) m on true ";
 
 const std::string kRows =
@@ -48,9 +51,6 @@ const std::string kOneSql = "with v as materialized (" + kRows + " and y.chat_id
 const db::Statement kList{"chats_list", kListSql.c_str()};
 const db::Statement kAfter{"chats_after", kAfterSql.c_str()};
 const db::Statement kOne{"chats_one", kOneSql.c_str()};
-
-constexpr std::string_view kLastId = "ffffffff-ffff-ffff-ffff-ffffffffffff";
-constexpr std::int64_t kLastTime = 9'000'000'000'000'000'000;
 
 Chat chat_of(const db::Row& row) {
     Chat out;
@@ -80,18 +80,15 @@ Chat chat_of(const db::Row& row) {
 
 }  // namespace
 
-std::vector<Chat> list_chats(db::Transaction& tx, base::UserId user, const std::optional<ListCursor>& after,
-                             std::size_t limit) {
-    const auto from = after.value_or(ListCursor{kLastTime, base::ChatId::parse(kLastId).value()});
+std::vector<Chat> list_chats(db::Transaction& tx, base::UserId user,
+                             const std::variant<ListCursor, base::ChatId>& after, std::size_t limit) {
+    const auto cap = static_cast<std::int64_t>(limit);
+    const auto* place = std::get_if<ListCursor>(&after);
+    const auto rows = place ? tx.exec(kList, user, place->activity_us, place->chat, cap)
+                            : tx.exec(kAfter, user, std::get<base::ChatId>(after), cap);
     std::vector<Chat> out;
-    for (const auto row : tx.exec(kList, user, from.activity_us, from.chat, static_cast<std::int64_t>(limit)))
-        out.push_back(chat_of(row));
-    return out;
-}
-
-std::vector<Chat> chats_after(db::Transaction& tx, base::UserId user, base::ChatId after, std::size_t limit) {
-    std::vector<Chat> out;
-    for (const auto row : tx.exec(kAfter, user, after, static_cast<std::int64_t>(limit)))
+    out.reserve(rows.size());
+    for (const auto row : rows)
         out.push_back(chat_of(row));
     return out;
 }

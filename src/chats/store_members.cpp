@@ -17,6 +17,11 @@ constexpr db::Statement kJoinedAmong{"chats_joined_among",
                                      "select user_id from chat_members where chat_id = $1 and user_id = "
                                      "any($2::uuid[]) and state = 0 order by user_id"};
 
+constexpr db::Statement kInManyChats{
+    "chats_in_many_chats",
+    "select u from unnest($1::uuid[]) u where exists "
+    "(select from chat_members v where v.user_id = u and v.state = 0 offset $2 - 1) limit $3"};
+
 const std::string kMemberRows =
     "select v.user_id, u.username, u.display_name, v.role, (extract(epoch from v.joined_at) * 1000)::bigint, "
     "v.read_seq, v.delivered_seq from chat_members v join users u on u.id = v.user_id "
@@ -117,6 +122,12 @@ std::vector<UserId> joined_users(db::Transaction& tx, ChatId chat) {
 
 std::vector<UserId> joined_among(db::Transaction& tx, ChatId chat, const std::vector<UserId>& users) {
     return users_of(tx.exec(kJoinedAmong, chat, users));
+}
+
+std::vector<UserId> in_many_chats(db::Transaction& tx, const std::vector<UserId>& users, std::size_t chats,
+                                  std::size_t limit) {
+    return users_of(
+        tx.exec(kInManyChats, users, static_cast<std::int64_t>(chats), static_cast<std::int64_t>(limit)));
 }
 
 std::vector<Member> list_members(db::Transaction& tx, ChatId chat, const std::optional<UserId>& after,

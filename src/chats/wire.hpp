@@ -16,7 +16,7 @@ std::string member_json(const Member& member);
 std::string reads_json(const std::vector<Member>& members, std::size_t limit);
 std::string settings_json(const OwnSettings& settings);
 
-// Data of log entries. That of chat_created depends on nothing but the request: a repeat is recognised by it.
+// Data of log entries.
 std::string created_data(const NewChat& chat, UserId creator, int owner_power);
 std::string updated_data(ChatId chat, const Header& header, UserId actor);
 std::string deleted_data(ChatId chat, UserId actor);

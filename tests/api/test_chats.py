@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from rig.client import Rest, a_chat, a_user, an_id
+from rig.client import Reply, Rest, a_chat, a_user, an_id
 
 pytestmark = pytest.mark.core
 
@@ -193,6 +193,81 @@ async def test_the_title_is_edited_by_those_who_may(rest: Rest) -> None:
     changed = (await ann.patch(f"chats/{chat['id']}", {"title": "ours"})).expect(200).json
     assert changed["title"] == "ours" and changed["last_seq"] > chat["last_seq"]
     (await ann.patch(f"chats/{chat['id']}", {"owner_id": bob.id})).problem(400, "unknown_field")
+
+
+async def test_a_former_member_who_repeats_a_change_sees_nothing(rest: Rest) -> None:
+    ann, bob, eve = await a_user(rest), await a_user(rest), await a_user(rest)
+    chat = await a_chat(ann, bob)
+    path = f"chats/{chat['id']}/members"
+    promotion, addition = {"role": "admin", "change_id": an_id()}, {"user_ids": [eve.id], "change_id": an_id()}
+    (await ann.patch(f"{path}/{bob.id}", promotion)).expect(200)
+    (await bob.post(path, addition)).expect(200)
+    (await bob.post(path, addition)).expect(200)
+    (await ann.delete(f"{path}/{bob.id}")).expect(204)
+    (await bob.post(path, addition)).problem(404)
+    (await ann.post(f"chats/{chat['id']}/transfer", {"user_id": eve.id})).expect(200)
+    leaving = {"change_id": an_id()}
+    (await ann.delete(f"{path}/me", params=leaving)).expect(204)
+    (await ann.delete(f"{path}/me", params=leaving)).expect(204)
+    (await ann.patch(f"{path}/{eve.id}", {"role": "admin"} | promotion)).problem(404)
+
+
+@pytest.mark.parametrize("method, tail, first, other", [
+    ("PATCH", "", {"title": "A"}, {"title": "B"}),
+    ("PATCH", "", {"title": "A"}, {"title": None}),
+    ("POST", "/archive", {}, ("POST", "/close", {})),
+    ("POST", "/archive", {}, ("PATCH", "", {"title": "A"})),
+    ("PATCH", "", {"title": "A"}, ("POST", "/reopen", {})),
+    ("POST", "/members", {"user_ids": ["tom"]}, {"user_ids": ["tom", "zoe"]}),
+    ("POST", "/members", {"user_ids": ["tom", "bob"]}, {"user_ids": ["tom"]}),
+    ("PATCH", "/members/{bob}", {"role": "admin"}, ("PATCH", "/members/{eve}", {"role": "admin"})),
+    ("PATCH", "/members/{bob}", {"role": "admin"}, ("POST", "/transfer", {"user_id": "bob"})),
+    ("DELETE", "/members/{bob}", {}, ("DELETE", "/members/{eve}", {})),
+])
+async def test_a_change_id_with_other_content_is_refused(rest: Rest, method: str, tail: str, first: dict,
+                                                         other: dict | tuple) -> None:
+    ann = await a_user(rest)
+    people = {name: (await a_user(rest)).id for name in ("bob", "eve", "tom", "zoe")}
+    chat = (await ann.post("chats", {"type": "group", "title": "T", "member_ids": [people["bob"], people["eve"]]}))["id"]
+    change = an_id()
+
+    async def ask(method: str, tail: str, body: dict) -> Reply:
+        body = {name: [people[each] for each in value] if name == "user_ids" else people[value] if name == "user_id" else value
+                for name, value in body.items()}
+        path = f"chats/{chat}{tail.format(**people)}"
+        if method == "DELETE":
+            return await ann.delete(path, params={"change_id": change})
+        return await ann.request(method, path, body | {"change_id": change})
+
+    done = (await ask(method, tail, first)).expect(200, 204)
+    again = (await ask(method, tail, first)).expect(done.status)
+    assert again.body == done.body
+    before = (await ann.get(f"chats/{chat}")).json, (await ann.get(f"chats/{chat}/members")).json
+    (await ask(*(other if isinstance(other, tuple) else (method, tail, other)))).problem(409, "id_reused")
+    assert before == ((await ann.get(f"chats/{chat}")).json, (await ann.get(f"chats/{chat}/members")).json)
+
+
+async def test_a_change_id_at_once_in_many_chats_is_one_change(rest: Rest) -> None:
+    ann = await a_user(rest)
+    chats = [(await a_chat(ann))["id"] for _ in range(6)]
+    for _ in range(5):
+        body = {"title": an_id(), "change_id": an_id()}
+        answers = await asyncio.gather(*(ann.patch(f"chats/{chat}", body) for chat in chats))
+        assert sorted(answer.status for answer in answers) == [200] + [409] * 5
+
+
+async def test_direct_chats_reopened_at_once_leave_one_open(rest: Rest) -> None:
+    ann, bob = await a_user(rest), await a_user(rest)
+    pair = []
+    for _ in range(2):
+        pair.append((await a_chat(ann, bob, type="direct"))["id"])
+        (await ann.post(f"chats/{pair[-1]}/close", {})).expect(200)
+    for _ in range(20):
+        answers = await asyncio.gather(*(ann.post(f"chats/{chat}/reopen", {}) for chat in pair))
+        assert sorted(answer.status for answer in answers) == [200, 409]
+        next(answer for answer in answers if answer.status == 409).problem(409, "direct_chat_open")
+        for chat in pair:
+            (await ann.post(f"chats/{chat}/close", {})).expect(200)
 
 
 async def test_strangers_cannot_tell_a_chat_from_nothing(rest: Rest) -> None:

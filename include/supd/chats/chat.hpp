@@ -7,9 +7,11 @@
 #include <supd/db/transaction.hpp>
 
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <variant>
 #include <vector>
 
 namespace supd::chats {
@@ -31,9 +33,9 @@ struct Chat {
     std::optional<chatlog::Message> last_message;
 };
 
-/// Where a page ended: the next one holds what comes after it, latest activity first.
+/// Where a page ended: the next one holds what comes after it, latest activity first. At first: before all.
 struct ListCursor {
-    std::int64_t activity_us = 0;
+    std::int64_t activity_us = std::numeric_limits<std::int64_t>::max();
     base::ChatId chat;
 
     std::string text() const;
@@ -41,12 +43,10 @@ struct ListCursor {
     static std::optional<ListCursor> parse(std::string_view text);
 };
 
-/// At most `limit` chats of the user, those with the latest activity first. db thread.
-std::vector<Chat> list_chats(db::Transaction& tx, base::UserId user, const std::optional<ListCursor>& after,
-                             std::size_t limit);
-/// At most `limit` chats of the user with id > after, ascending: an order that activity cannot disturb
-/// between pages, for the snapshot. db thread.
-std::vector<Chat> chats_after(db::Transaction& tx, base::UserId user, base::ChatId after, std::size_t limit);
+/// At most `limit` chats of the user after a place: of the list, or by ascending id, an order that activity
+/// cannot disturb between pages, for the snapshot. db thread.
+std::vector<Chat> list_chats(db::Transaction& tx, base::UserId user,
+                             const std::variant<ListCursor, base::ChatId>& after, std::size_t limit);
 /// Throws the 404 of require_member.
 Chat read_chat(db::Transaction& tx, base::ChatId chat, base::UserId user);
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <supd/db/database.hpp>
+#include <supd/http/rate_limit.hpp>
 #include <supd/http/router.hpp>
 #include <supd/ws/hub.hpp>
 
@@ -17,7 +18,7 @@ struct Context;
 /// Construct, add routes; destroyed after the server has stopped. Thread-safe.
 class Module {
 public:
-    Module(db::Database& database, ws::Hub& hub);
+    Module(db::Database& database, ws::Hub& hub, http::RateLimiter& limiter);
     ~Module();
     Module(const Module&) = delete;
     Module& operator=(const Module&) = delete;

@@ -44,8 +44,6 @@ struct Membership {
 
 /// Throws the same 404 when there is no such chat and when the user is not (or no longer) in it. db thread.
 Membership require_member(db::Transaction& tx, base::ChatId chat, base::UserId user);
-/// The same, and 403 `forbidden` below `power`.
-Membership require_power(db::Transaction& tx, base::ChatId chat, base::UserId user, int power);
 /// 403 `chat_not_active` when the chat is archived or closed: it takes no more messages, edits or reactions.
 void require_active(const Membership& membership);
 

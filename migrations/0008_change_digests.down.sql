@@ -1,0 +1,2 @@
+drop index chats_created_by;
+alter table chat_changes drop column digest;
