@@ -59,15 +59,6 @@ Seen see(db::Transaction& tx, const Act& act, ChatId chat) {
     return seen;
 }
 
-/// The answer to a change that was made before; the same id with other content is no repeat.
-Done repeated(db::Transaction& tx, chatlog::Appended known, const std::string& field,
-              const std::string& wanted) {
-    const auto stored = store::change_field(tx, known.id, field);
-    if (stored && *stored != wanted)
-        throw base::conflict("id_reused", "This id was used for another change.");
-    return done_of(std::move(known));
-}
-
 void require_not_deleted(const Target& target) {
     if (target.deleted) throw base::conflict("message_deleted", "The message has been deleted.");
 }
@@ -77,7 +68,8 @@ void require_not_deleted(const Target& target) {
 Done edit(db::Transaction& tx, const Act& act, const std::string& text) {
     const auto chat = lock_chat_of(tx, act.message);
     auto change = change_of(act, chat, "message_edited");
-    if (auto known = chatlog::find_change(tx, change)) return repeated(tx, std::move(*known), "text", text);
+    change.request = text;
+    if (auto known = chatlog::find_change(tx, change)) return done_of(std::move(*known));
     const auto seen = see(tx, act, chat);
     if (seen.target.sender != act.actor) throw base::forbidden("Only its sender can edit a message.");
     if (seen.me.type == chats::Type::channel && !seen.me.at_least(chats::kAdminPower))
@@ -122,7 +114,8 @@ Done expire(db::Transaction& tx, MessageId message) {
 Done react(db::Transaction& tx, const Act& act, const std::string& emoji, bool add) {
     const auto chat = lock_chat_of(tx, act.message);
     auto change = change_of(act, chat, add ? "reaction_added" : "reaction_removed");
-    if (auto known = chatlog::find_change(tx, change)) return repeated(tx, std::move(*known), "emoji", emoji);
+    change.request = emoji;
+    if (auto known = chatlog::find_change(tx, change)) return done_of(std::move(*known));
     const auto seen = see(tx, act, chat);
     chats::require_active(seen.me);
     require_not_deleted(seen.target);
@@ -147,14 +140,6 @@ void check_emoji(const std::string& emoji) {
     if (emoji.empty() || emoji.size() > kMaxEmojiBytes) refuse();
     for (const char c : emoji)
         if (static_cast<unsigned char>(c) <= ' ' || c == '\x7f') refuse();
-}
-
-void check_text(const std::string& text) {
-    if (text.empty() || text.size() > kMaxTextBytes)
-        throw base::Error(
-            400, "invalid_request", "The request has faulty fields.",
-            {base::FieldError{"text", text.empty() ? "too_short" : "too_long",
-                              "1 to " + std::to_string(kMaxTextBytes) + " bytes are allowed."}});
 }
 
 }  // namespace supd::messages

@@ -202,7 +202,7 @@ chatlog::Digest digest_of(const chatlog::Draft& draft) {
 
 chatlog::Draft read_draft(const Json& data, const http::Caller& caller) {
     chatlog::Draft draft;
-    Reader(data, draft);
+    const Reader reader(data, draft);
     draft.sender = caller.user;
     draft.sender_device = caller.device;
     draft.digest = digest_of(draft);

@@ -28,10 +28,8 @@ Act act_of(base::ObjectReader& reader, UserId actor) {
     return act;
 }
 
-template <class Rule>
-asio::awaitable<std::string> change(Context& context, Rule rule) {
-    auto done = co_await context.database.transact(rule);
-    context.hub.publish(std::move(done.events));
+asio::awaitable<std::string> ack(Context& context, std::function<Done(db::Transaction&)> rule) {
+    const auto done = co_await change(context, std::move(rule));
     co_return ack_json(done.id.bytes, done.chat, done.seq, done.created_at);
 }
 
@@ -42,6 +40,7 @@ void on_message(Context& context, ws::Command command, std::function<void()> don
     draft.session = command.caller().session;
     const auto id = draft.id;
     const auto chat = draft.chat;
+    command.drop_data();
     auto answer = [command = std::move(command), done = std::move(done), id,
                    chat](const chatlog::Receipt& receipt) {
         try {
@@ -61,7 +60,7 @@ asio::awaitable<std::string> on_edit(Context& context, ws::Command command) {
     const auto text = reader.text("text", {.min = 1, .max = kMaxTextBytes});
     reader.finish();
     auto rule = [&](db::Transaction& tx) { return edit(tx, act, text); };
-    co_return co_await change(context, rule);
+    co_return co_await ack(context, rule);
 }
 
 asio::awaitable<std::string> on_delete(Context& context, ws::Command command) {
@@ -76,7 +75,7 @@ asio::awaitable<std::string> on_delete(Context& context, ws::Command command) {
         co_return ack_json(hidden.id.bytes, hidden.chat, hidden.seq, hidden.created_at);
     }
     auto rule = [&](db::Transaction& tx) { return remove(tx, act); };
-    co_return co_await change(context, rule);
+    co_return co_await ack(context, rule);
 }
 
 asio::awaitable<std::string> on_reaction(Context& context, ws::Command command) {
@@ -88,7 +87,7 @@ asio::awaitable<std::string> on_reaction(Context& context, ws::Command command) 
     reader.finish();
     check_emoji(emoji);
     auto rule = [&](db::Transaction& tx) { return react(tx, act, emoji, action == "add"); };
-    co_return co_await change(context, rule);
+    co_return co_await ack(context, rule);
 }
 
 }  // namespace supd::messages

@@ -43,6 +43,36 @@ Place place_of(const http::Request& request) {
 
 }  // namespace
 
+Act act_of(const http::Request& request, std::optional<ChangeId> change) {
+    Act act;
+    act.actor = request.caller().user;
+    act.message = request.path_id<MessageId>("id");
+    act.change = change.value_or(ChangeId::make());
+    return act;
+}
+
+asio::awaitable<Done> change(Context& context, std::function<Done(db::Transaction&)> rule) {
+    auto done = co_await context.database.transact(std::move(rule));
+    context.hub.publish(std::move(done.events));
+    co_return done;
+}
+
+asio::awaitable<Item> change_and_see(Context& context, Act act, std::function<Done(db::Transaction&)> rule) {
+    struct Result {
+        Done done;
+        Item item;
+    };
+    auto work = [&](db::Transaction& tx) {
+        Result result;
+        result.done = rule(tx);
+        result.item = visible_message(tx, act.message, act.actor);
+        return result;
+    };
+    auto result = co_await context.database.transact(work);
+    context.hub.publish(std::move(result.done.events));
+    co_return std::move(result.item);
+}
+
 asio::awaitable<http::Reply> handle_history(Context& context, http::Request request) {
     request.allow_query({"before_seq", "after_seq", "around_seq", "limit"});
     const auto chat = request.path_id<ChatId>("chat_id");
@@ -77,33 +107,17 @@ asio::awaitable<http::Reply> handle_get(Context& context, http::Request request)
 asio::awaitable<http::Reply> handle_edit(Context& context, http::Request request) {
     const auto body = request.json();
     base::ObjectReader reader(body);
-    Act act;
-    act.actor = request.caller().user;
-    act.message = request.path_id<MessageId>("id");
-    act.change = reader.maybe_id<ChangeId>("change_id").value_or(ChangeId::make());
+    const auto act = act_of(request, reader.maybe_id<ChangeId>("change_id"));
     const auto text = reader.text("text", {.min = 1, .max = kMaxTextBytes});
     reader.finish();
-    struct Result {
-        Done done;
-        Item item;
-    };
-    auto work = [&](db::Transaction& tx) {
-        Result result;
-        result.done = edit(tx, act, text);
-        result.item = visible_message(tx, act.message, act.actor);
-        return result;
-    };
-    auto result = co_await context.database.transact(work);
-    context.hub.publish(std::move(result.done.events));
-    co_return http::Reply::json(message_json(result.item));
+    auto rule = [&](db::Transaction& tx) { return edit(tx, act, text); };
+    const auto item = co_await change_and_see(context, act, rule);
+    co_return http::Reply::json(message_json(item));
 }
 
 asio::awaitable<http::Reply> handle_delete(Context& context, http::Request request) {
     request.allow_query({"for", "change_id"});
-    Act act;
-    act.actor = request.caller().user;
-    act.message = request.path_id<MessageId>("id");
-    act.change = query_change_id(request);
+    const auto act = act_of(request, request.query_id<ChangeId>("change_id"));
     const auto whom = request.query_value("for").value_or("everyone");
     if (whom != "everyone" && whom != "me")
         throw base::bad_request("invalid_request", "for is one of me, everyone.");
@@ -112,9 +126,8 @@ asio::awaitable<http::Reply> handle_delete(Context& context, http::Request reque
         co_await context.database.transact(work);
         co_return http::Reply::no_content();
     }
-    auto work = [&](db::Transaction& tx) { return remove(tx, act); };
-    auto done = co_await context.database.transact(work);
-    context.hub.publish(std::move(done.events));
+    auto rule = [&](db::Transaction& tx) { return remove(tx, act); };
+    co_await change(context, rule);
     co_return http::Reply::no_content();
 }
 
@@ -127,14 +140,6 @@ asio::awaitable<http::Reply> handle_edits(Context& context, http::Request reques
     };
     const auto edits = co_await context.database.transact(db::Access::snapshot, work);
     co_return http::Reply::json(edits_json(edits));
-}
-
-ChangeId query_change_id(const http::Request& request) {
-    const auto text = request.query_value("change_id");
-    if (!text) return ChangeId::make();
-    const auto id = ChangeId::parse(*text);
-    if (!id) throw base::bad_request("invalid_request", "change_id is not a UUID.");
-    return *id;
 }
 
 }  // namespace supd::messages

@@ -12,39 +12,22 @@ namespace supd::messages {
 asio::awaitable<http::Reply> handle_add_reaction(Context& context, http::Request request) {
     const auto body = request.json();
     base::ObjectReader reader(body);
-    Act act;
-    act.actor = request.caller().user;
-    act.message = request.path_id<MessageId>("id");
-    act.change = reader.maybe_id<ChangeId>("change_id").value_or(ChangeId::make());
+    const auto act = act_of(request, reader.maybe_id<ChangeId>("change_id"));
     const auto emoji = reader.text("emoji", {.min = 0, .max = kMaxEmojiBytes});
     reader.finish();
     check_emoji(emoji);
-    struct Result {
-        Done done;
-        Item item;
-    };
-    auto work = [&](db::Transaction& tx) {
-        Result result;
-        result.done = react(tx, act, emoji, true);
-        result.item = visible_message(tx, act.message, act.actor);
-        return result;
-    };
-    auto result = co_await context.database.transact(work);
-    context.hub.publish(std::move(result.done.events));
-    co_return http::Reply::json(counts_json(act.message, result.item.reactions));
+    auto rule = [&](db::Transaction& tx) { return react(tx, act, emoji, true); };
+    const auto item = co_await change_and_see(context, act, rule);
+    co_return http::Reply::json(counts_json(act.message, item.reactions));
 }
 
 asio::awaitable<http::Reply> handle_remove_reaction(Context& context, http::Request request) {
     request.allow_query({"emoji", "change_id"});
-    Act act;
-    act.actor = request.caller().user;
-    act.message = request.path_id<MessageId>("id");
-    act.change = query_change_id(request);
+    const auto act = act_of(request, request.query_id<ChangeId>("change_id"));
     const std::string emoji(request.query_value("emoji").value_or(""));
     check_emoji(emoji);
-    auto work = [&](db::Transaction& tx) { return react(tx, act, emoji, false); };
-    auto done = co_await context.database.transact(work);
-    context.hub.publish(std::move(done.events));
+    auto rule = [&](db::Transaction& tx) { return react(tx, act, emoji, false); };
+    co_await change(context, rule);
     co_return http::Reply::no_content();
 }
 

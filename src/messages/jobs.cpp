@@ -17,6 +17,7 @@ void Module::add_jobs(jobs::Queue& queue) {
         jobs::EnqueueOptions once;
         once.unique_key = "sweep";
         queue.enqueue(tx, kExpire, "{}", once);
+        return false;
     });
 }
 

@@ -27,6 +27,7 @@ inline constexpr RouteRow kRoutes[] = {
     {"POST", "/api/v1/messages/:id/reactions", http::Limit::message, "add_reaction", handle_add_reaction},
     {"DELETE", "/api/v1/messages/:id/reactions", http::Limit::message, "remove_reaction",
      handle_remove_reaction},
+    {"GET", "/api/v1/messages/:id/thread", http::Limit::api, "list_thread", list_thread},
 };
 
 }  // namespace supd::messages

@@ -35,8 +35,6 @@ chatlog::Message hide(db::Transaction& tx, UserId user, MessageId message);
 
 /// Throws 422 unless it can be a reaction: 1 to kMaxEmojiBytes bytes without spaces and control characters.
 void check_emoji(const std::string& emoji);
-/// Throws 400 unless 1 to kMaxTextBytes bytes.
-void check_text(const std::string& text);
 
 struct Page {
     std::vector<Item> items;

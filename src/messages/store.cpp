@@ -16,9 +16,6 @@ constexpr db::Statement kLatestChange{
     "where message_id = $1 and kind = $2 and ($3::uuid is null or actor_id = $3::uuid) order by seq desc "
     "limit 1"};
 
-constexpr db::Statement kChangeField{"messages_change_field",
-                                     "select data->>$2 from chat_changes where id = $1"};
-
 constexpr db::Statement kEditCount{"messages_edit_count",
                                    "select count(*) from message_edits where message_id = $1"};
 
@@ -47,7 +44,7 @@ constexpr db::Statement kScrubChanges{
     "messages_scrub_changes",
     "update chat_changes set data = json_build_object('id', data->'id', 'text', null, 'edited_at', "
     "data->'edited_at', "
-    "'sender_id', data->'sender_id') where message_id = $1 and kind = 'message_edited'"};
+    "'sender_id', data->'sender_id'), digest = null where message_id = $1 and kind = 'message_edited'"};
 
 constexpr db::Statement kHide{
     "messages_hide",
@@ -104,11 +101,6 @@ std::optional<Known> latest_change(db::Transaction& tx, MessageId message, std::
     out.seq = rows.front().integer(1);
     out.created_at = rows.front().integer(2);
     return out;
-}
-
-std::optional<std::string> change_field(db::Transaction& tx, ChangeId change, const std::string& field) {
-    const auto rows = tx.exec(kChangeField, change, field);
-    return rows.empty() ? std::nullopt : rows.front().maybe_text(0);
 }
 
 std::int64_t edit_count(db::Transaction& tx, MessageId message) {

@@ -59,6 +59,9 @@ std::vector<Item> before(db::Transaction& tx, ChatId chat, UserId user, std::int
                          std::size_t limit);
 std::vector<Item> after(db::Transaction& tx, ChatId chat, UserId user, std::int64_t from, std::int64_t seq,
                         std::size_t limit);
+/// Those among them that answer `root`, after `seq`.
+std::vector<Item> replies(db::Transaction& tx, ChatId chat, UserId user, std::int64_t from, MessageId root,
+                          std::int64_t seq, std::size_t limit);
 std::optional<Item> one(db::Transaction& tx, MessageId message, UserId user);
 std::vector<Edit> edits(db::Transaction& tx, MessageId message);
 /// Ascending by person and emoji, after `after`.
@@ -71,12 +74,10 @@ std::optional<Target> target(db::Transaction& tx, MessageId message, UserId user
 /// The latest change of this kind to the message, by this person.
 std::optional<Known> latest_change(db::Transaction& tx, MessageId message, std::string_view kind,
                                    const std::optional<UserId>& actor);
-/// A field of the change's data: what its client asked for. Empty when a deletion has taken it.
-std::optional<std::string> change_field(db::Transaction& tx, ChangeId change, const std::string& field);
 std::int64_t edit_count(db::Transaction& tx, MessageId message);
 /// Keeps the old text under the change's seq; returns edited_at.
 Millis write_text(db::Transaction& tx, MessageId message, std::int64_t change_seq, const std::string& text);
-/// Takes content, digest, earlier texts and reactions away, and the texts from earlier message_edited
+/// Takes content, digest, earlier texts and reactions away, and texts and digests from earlier message_edited
 /// entries, so that catching up does not bring them back. Returns deleted_at.
 Millis scrub(db::Transaction& tx, MessageId message);
 void hide(db::Transaction& tx, MessageId message, UserId user);

@@ -25,9 +25,12 @@ const std::string kBeforeSql =
     kItem + "where m.chat_id = $2 and m.seq < $4 " + kSeen + "order by m.seq desc limit $5";
 const std::string kAfterSql =
     kItem + "where m.chat_id = $2 and m.seq > $4 " + kSeen + "order by m.seq limit $5";
+const std::string kRepliesSql =
+    kItem + "where m.chat_id = $2 and m.reply_to = $6 and m.seq > $4 " + kSeen + "order by m.seq limit $5";
 const std::string kOneSql = kItem + "where m.id = $2";
 const db::Statement kBefore{"messages_before", kBeforeSql.c_str()};
 const db::Statement kAfter{"messages_after", kAfterSql.c_str()};
+const db::Statement kReplies{"messages_replies", kRepliesSql.c_str()};
 const db::Statement kOne{"messages_one", kOneSql.c_str()};
 
 constexpr db::Statement kEdits{"messages_edits",
@@ -83,6 +86,11 @@ std::vector<Item> before(db::Transaction& tx, ChatId chat, UserId user, std::int
 std::vector<Item> after(db::Transaction& tx, ChatId chat, UserId user, std::int64_t from, std::int64_t seq,
                         std::size_t limit) {
     return items_of(tx.exec(kAfter, user, chat, from, seq, static_cast<std::int64_t>(limit)));
+}
+
+std::vector<Item> replies(db::Transaction& tx, ChatId chat, UserId user, std::int64_t from, MessageId root,
+                          std::int64_t seq, std::size_t limit) {
+    return items_of(tx.exec(kReplies, user, chat, from, seq, static_cast<std::int64_t>(limit), root));
 }
 
 std::optional<Item> one(db::Transaction& tx, MessageId message, UserId user) {

@@ -146,6 +146,22 @@ async def test_an_edit_with_the_same_change_id_is_one_entry(rest: Rest) -> None:
     assert (await ann.get(f"chats/{chat}"))["last_seq"] == sent["seq"] + 1
 
 
+async def test_a_change_id_with_other_content_is_refused(rest: Rest) -> None:
+    ann, _, chat = await a_pair(rest)
+    sent = await ann.send(chat, "a")
+    path, edit, reaction = f"messages/{sent['id']}", {"change_id": an_id()}, {"change_id": an_id()}
+    (await ann.patch(path, edit | {"text": "b"})).expect(200)
+    (await ann.patch(path, edit | {"text": "c"})).problem(409, "id_reused")
+    (await ann.post(f"{path}/reactions", edit | {"emoji": "+"})).problem(409, "id_reused")
+    (await ann.post(f"{path}/reactions", reaction | {"emoji": "+"})).expect(200)
+    (await ann.post(f"{path}/reactions", reaction | {"emoji": "-"})).problem(409, "id_reused")
+    (await ann.delete(f"{path}/reactions", params=reaction | {"emoji": "+"})).problem(409, "id_reused")
+    left = (await ann.get(path)).json
+    assert left["text"] == "b" and [each["emoji"] for each in left["reactions"]] == ["+"]
+    (await ann.delete(path)).expect(204)
+    (await ann.patch(path, edit | {"text": "b"})).expect(200)
+
+
 async def test_delete_for_everyone_keeps_the_place_and_nothing_else(rest: Rest) -> None:
     ann, bob, chat = await a_pair(rest)
     sent = await ann.send(chat, "regret", metadata={"secret": 1})
@@ -244,3 +260,24 @@ async def test_a_former_member_writes_nothing(rest: Rest) -> None:
                                ("POST", f"messages/{sent['id']}/reactions", {"emoji": "\U0001F44D"})]:
         (await bob.request(method, path, body)).problem(404)
     assert (await ann.get(f"chats/{chat}"))["last_seq"] == head
+
+
+async def test_a_thread_is_the_replies_to_a_message(rest: Rest) -> None:
+    ann, bob, stranger = await a_user(rest), await a_user(rest), await a_user(rest)
+    chat = (await a_chat(ann, bob))["id"]
+    root = await ann.send(chat, "root")
+    other = await ann.send(chat, "other")
+    replies = [await who.send(chat, f"reply {n}", reply_to=root["id"]) for n, who in enumerate((bob, ann, bob))]
+    await bob.send(chat, "elsewhere", reply_to=other["id"])
+    page = (await bob.get(f"messages/{root['id']}/thread")).expect(200).json
+    assert [item["id"] for item in page["items"]] == [reply["id"] for reply in replies] and page["has_more"] is False
+    assert all(item["reply_to"] == root["id"] for item in page["items"])
+    first = (await bob.get(f"messages/{root['id']}/thread", params={"limit": "2"})).expect(200).json
+    assert len(first["items"]) == 2 and first["has_more"] is True
+    rest_of_it = (await bob.get(f"messages/{root['id']}/thread", params={"limit": "2", "after_seq": str(first["items"][-1]["seq"])})).json
+    assert [item["id"] for item in rest_of_it["items"]] == [replies[2]["id"]] and rest_of_it["has_more"] is False
+    (await ann.delete(f"messages/{replies[1]['id']}")).expect(200, 204)
+    assert len((await ann.get(f"messages/{root['id']}/thread")).json["items"]) == 2
+    assert (await ann.get(f"messages/{replies[0]['id']}/thread")).json["items"] == []
+    (await stranger.get(f"messages/{root['id']}/thread")).problem(404)
+    (await ann.get(f"messages/{root['id']}/thread", params={"limit": "0"})).problem(400)
