@@ -49,6 +49,7 @@ std::optional<std::string> from_text(std::string_view text) {
             out += static_cast<char>((buffer >> bits) & 0xFF);
         }
     }
+    if (bits >= 6 || (buffer & ((1U << bits) - 1)) != 0) return std::nullopt;  // more than the bytes need
     return out;
 }
 

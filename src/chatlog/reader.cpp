@@ -2,6 +2,7 @@
 
 #include <supd/chatlog/reader.hpp>
 
+#include <algorithm>
 #include <limits>
 
 namespace supd::chatlog {
@@ -27,21 +28,26 @@ asio::awaitable<std::optional<Missed>> Reader::missed(UserId user, std::optional
         if (!cursor) return out;
         for (const auto& range : store::missed(tx, user, cursor->w))
             out.ranges.push_back({range.chat, range.after, range.upto});
-        out.marks = store::moved_marks(tx, user, cursor->w);
         return out;
     };
     co_return co_await database_.transact(db::Access::snapshot, std::ref(look));
 }
 
-asio::awaitable<std::vector<ws::ChatEvent>> Reader::entries(ChatId chat, std::int64_t after,
-                                                            std::int64_t upto, std::size_t limit) {
-    auto look = [=](db::Transaction& tx) { return store::entries(tx, chat, after, upto, limit); };
+asio::awaitable<ws::LogSource::Page> Reader::entries(ChatId chat, std::int64_t after, std::int64_t upto,
+                                                     std::size_t limit) {
+    auto look = [=](db::Transaction& tx) {
+        return store::entries(tx, chat, after, upto, std::min(limit, kPageEntries));
+    };
     co_return co_await database_.transact(db::Access::snapshot, look);
 }
 
-asio::awaitable<std::vector<ws::ChatEvent>> Reader::read(base::ChatId chat, std::int64_t after,
-                                                         std::size_t limit) {
-    return entries(chat, after, std::numeric_limits<std::int64_t>::max(), limit);
+asio::awaitable<ws::LogSource::Page> Reader::read(base::ChatId chat, std::int64_t after) {
+    return entries(chat, after, std::numeric_limits<std::int64_t>::max());
+}
+
+asio::awaitable<std::vector<std::string>> Reader::marks(UserId user, std::uint64_t since_w) {
+    auto look = [=](db::Transaction& tx) { return store::moved_marks(tx, user, since_w); };
+    co_return co_await database_.transact(db::Access::snapshot, look);
 }
 
 asio::awaitable<ws::LogSource::Sweep> Reader::sweep(std::uint64_t since_w, std::vector<base::ChatId> chats,

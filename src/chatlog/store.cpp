@@ -1,16 +1,23 @@
 #include "store.hpp"
 
 #include <supd/base/error.hpp>
+#include <supd/chatlog/reader.hpp>
+#include <supd/crypto/content_hash.hpp>
 
 #include <algorithm>
 #include <cstring>
 #include <limits>
 
-// Columns that read_message() expects, of a table or subquery called m.
-#define SUPD_MESSAGE_COLUMNS                                                                                \
-    "m.id, m.chat_id, m.seq, m.sender_id, m.sender_device_id, m.type, m.text, m.reply_to, m.extra, "        \
-    "(extract(epoch from m.created_at) * 1000)::bigint, (extract(epoch from m.edited_at) * 1000)::bigint, " \
-    "(extract(epoch from m.deleted_at) * 1000)::bigint, (extract(epoch from m.expires_at) * 1000)::bigint"
+// Columns that read_message() expects, of a table or subquery called m. What is due to go is shown as gone,
+// also while its deletion still waits for the worker.
+#define SUPD_UNLESS_DUE(column) "case when m.expires_at <= now() then null else m." column " end, "
+#define SUPD_MILLIS(time) "(extract(epoch from " time ") * 1000)::bigint"
+#define SUPD_MESSAGE_COLUMNS \
+    "m.id, m.chat_id, m.seq, m.sender_id, m.sender_device_id, m.type, " SUPD_UNLESS_DUE("text")             \
+    SUPD_UNLESS_DUE("reply_to") SUPD_UNLESS_DUE("extra") SUPD_MILLIS("m.created_at") ", "                   \
+    SUPD_MILLIS("m.edited_at") ", "                                                                         \
+    SUPD_MILLIS("coalesce(m.deleted_at, case when m.expires_at <= now() then m.expires_at end)") ", "       \
+    SUPD_MILLIS("m.expires_at")
 
 namespace supd::chatlog {
 
@@ -22,17 +29,21 @@ constexpr db::Statement kLockChat{"log_lock_chat", "select pg_advisory_xact_lock
 
 constexpr db::Statement kFindChange{
     "log_find_change",
-    "select chat_id, seq, actor_id, kind, (extract(epoch from created_at) * 1000)::bigint, message_id "
-    "from chat_changes where id = $1"};
+    "select chat_id, seq, actor_id, kind, (extract(epoch from created_at) * 1000)::bigint, message_id, "
+    "coalesce(digest, '') from chat_changes where id = $1"};
 
 constexpr db::Statement kAppendChange{
     "log_append_change",
     "with head as (update chat_heads set last_seq = last_seq + 1, xid = pg_current_xact_id() where chat_id = "
     "$1 "
     "returning last_seq) "
-    "insert into chat_changes (chat_id, seq, id, kind, actor_id, message_id, users, data, created_at, xid) "
-    "select $1, head.last_seq, $2, $3, $4, $5, $6, $7, date_trunc('milliseconds', clock_timestamp()), "
-    "pg_current_xact_id() from head returning seq, (extract(epoch from created_at) * 1000)::bigint"};
+    "insert into chat_changes (chat_id, seq, id, kind, actor_id, message_id, users, data, digest, "
+    "created_at, "
+    "xid) "
+    "select $1, head.last_seq, $2, $3, $4, $5, $6, $7, nullif($8::bytea, ''), "
+    "date_trunc('milliseconds', clock_timestamp()), pg_current_xact_id() from head on conflict (id) do "
+    "nothing "
+    "returning seq, (extract(epoch from created_at) * 1000)::bigint"};
 
 constexpr db::Statement kNextSeq{"log_next_seq", "select last_seq + 1 from chat_heads where chat_id = $1"};
 
@@ -80,12 +91,16 @@ constexpr db::Statement kNewJoins{"log_new_joins",
                                   "q.xid >= $2::text::xid8 offset 0) m "
                                   "on m.state = 0"};
 
+// Two statements in one: an OR over both would read every member of every large group.
 constexpr db::Statement kMovedMarks{
     "log_moved_marks",
+    "select m.chat_id, m.user_id, m.read_seq, m.delivered_seq "
+    "from chat_members m where m.user_id = $1 and m.state = 0 and m.marks_xid >= $2::text::xid8 "
+    "union all "
     "select o.chat_id, o.user_id, o.read_seq, o.delivered_seq "
-    "from chat_members m join chats c on c.id = m.chat_id join chat_members o on o.chat_id = m.chat_id "
-    "where m.user_id = $1 and m.state = 0 and o.marks_xid >= $2::text::xid8 "
-    "and (o.user_id = $1 or c.type = 'direct')"};
+    "from chat_members m join chats c on c.id = m.chat_id and c.member_count <= $3 "
+    "join chat_members o on o.chat_id = c.id and o.user_id <> $1 and o.state = 0 "
+    "where m.user_id = $1 and m.state = 0 and o.marks_xid >= $2::text::xid8 limit $4"};
 
 constexpr db::Statement kWAge{
     "log_w_age",
@@ -119,6 +134,17 @@ void set_membership(ws::ChatEvent& event, std::string_view kind, std::vector<Use
         event.left = std::move(users);
 }
 
+/// With the id in it, so that equal requests do not show as equal digests in the database.
+std::string digest_of(const Change& change) {
+    if (change.request.empty()) return {};
+    const auto hash = crypto::content_hash(change.id.text() + change.request);
+    return {hash.begin(), hash.end()};
+}
+
+base::Error id_reused() {
+    return base::conflict("id_reused", "This id was used for another change.");
+}
+
 }  // namespace
 
 std::int64_t lock_key(ChatId chat) noexcept {
@@ -143,7 +169,9 @@ std::optional<Appended> find_change(db::Transaction& tx, const Change& change) {
     const auto row = rows.front();
     if (row.id<ChatId>(0) != change.chat || row.id<UserId>(2) != change.actor || row.view(3) != change.kind ||
         row.maybe_id<MessageId>(5) != change.message)
-        throw base::conflict("id_reused", "This id was used for another change.");
+        throw id_reused();
+    const auto digest = row.bytes(6);
+    if (!digest.empty() && digest != digest_of(change)) throw id_reused();
     Appended out;
     out.id = change.id;
     out.chat = change.chat;
@@ -156,9 +184,10 @@ std::optional<Appended> find_change(db::Transaction& tx, const Change& change) {
 Appended append_change(db::Transaction& tx, const Change& change) {
     std::optional<std::vector<UserId>> users;
     if (!change.users.empty()) users = change.users;
+    const auto digest = digest_of(change);
     const auto rows = tx.exec(kAppendChange, change.chat, change.id, change.kind, change.actor,
-                              change.message, users, change.data);
-    if (rows.empty()) throw base::not_found();
+                              change.message, users, change.data, db::Bytes{digest});
+    if (rows.empty()) throw id_reused();
     Appended out;
     out.id = change.id;
     out.chat = change.chat;
@@ -225,17 +254,21 @@ std::vector<Range> missed(db::Transaction& tx, UserId user, std::uint64_t since_
     return out;
 }
 
-std::vector<ws::ChatEvent> entries(db::Transaction& tx, ChatId chat, std::int64_t after, std::int64_t upto,
-                                   std::size_t limit) {
-    const auto cap = static_cast<std::int64_t>(limit);
+ws::LogSource::Page entries(db::Transaction& tx, ChatId chat, std::int64_t after, std::int64_t upto,
+                            std::size_t limit) {
+    const auto cap = static_cast<std::int64_t>(limit) + 1;
     const auto messages = tx.exec(kEntryMessages, chat, after, upto, cap);
     const auto changes = tx.exec(kEntryChanges, chat, after, upto, cap);
-    std::vector<ws::ChatEvent> out;
-    out.reserve(std::min(limit, messages.size() + changes.size()));
-    std::size_t m = 0, c = 0;
+    ws::LogSource::Page page;
+    page.events.reserve(std::min(limit, messages.size() + changes.size()));
+    std::size_t m = 0, c = 0, bytes = 0;
     std::string json;
     constexpr auto kNone = std::numeric_limits<std::int64_t>::max();
-    while (out.size() < limit && (m < messages.size() || c < changes.size())) {
+    while (m < messages.size() || c < changes.size()) {
+        if (page.events.size() == limit || bytes >= kPageBytes) {
+            page.more = true;
+            break;
+        }
         const auto message_seq = m < messages.size() ? messages[m].integer(2) : kNone;
         const auto change_seq = c < changes.size() ? changes[c].integer(0) : kNone;
         ws::ChatEvent event;
@@ -251,9 +284,10 @@ std::vector<ws::ChatEvent> entries(db::Transaction& tx, ChatId chat, std::int64_
             event.frame = ws::make_frame(event_json(row.view(1), chat, change_seq, row.view(2)));
             set_membership(event, row.view(1), parse_users(row.view(3)));
         }
-        out.push_back(std::move(event));
+        bytes += event.frame->json().size();
+        page.events.push_back(std::move(event));
     }
-    return out;
+    return page;
 }
 
 std::vector<ws::LogSource::Head> moved_heads(db::Transaction& tx, const std::vector<ChatId>& chats,
@@ -276,7 +310,9 @@ std::vector<ws::LogSource::Joined> new_joins(db::Transaction& tx, const std::vec
 
 std::vector<std::string> moved_marks(db::Transaction& tx, UserId user, std::uint64_t since_w) {
     std::vector<std::string> out;
-    const auto rows = tx.exec(kMovedMarks, user, std::to_string(since_w));
+    const auto rows =
+        tx.exec(kMovedMarks, user, std::to_string(since_w), static_cast<std::int64_t>(kMaxMarkMembers),
+                static_cast<std::int64_t>(kMaxMarks));
     for (const auto row : rows) {
         const auto frame = [&](std::string_view type, std::int64_t seq) {
             if (seq == 0) return;

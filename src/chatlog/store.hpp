@@ -32,16 +32,16 @@ struct Range {
 };
 std::vector<Range> missed(db::Transaction& tx, UserId user, std::uint64_t since_w);
 
-/// Read and delivered marks that moved since the cursor, of the user's own and of the other side of direct
-/// chats, as event frames.
+/// Read and delivered marks that moved since the cursor, of the user's own and of all in chats of up to
+/// kMaxMarkMembers, as event frames.
 std::vector<std::string> moved_marks(db::Transaction& tx, UserId user, std::uint64_t since_w);
 
 /// Seconds since the oldest transaction that holds W back began to write; 0 when there is none.
 double w_age(db::Transaction& tx);
 
-/// Log entries ready to be sent, ascending.
-std::vector<ws::ChatEvent> entries(db::Transaction& tx, ChatId chat, std::int64_t after, std::int64_t upto,
-                                   std::size_t limit);
+/// Log entries ready to be sent, ascending; the page ends after `limit` entries or kPageBytes.
+ws::LogSource::Page entries(db::Transaction& tx, ChatId chat, std::int64_t after, std::int64_t upto,
+                            std::size_t limit);
 
 std::vector<ws::LogSource::Head> moved_heads(db::Transaction& tx, const std::vector<ChatId>& chats,
                                              std::uint64_t since_w);

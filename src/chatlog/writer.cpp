@@ -26,6 +26,7 @@ constexpr std::chrono::seconds kGiveUp{10};
 constexpr std::chrono::milliseconds kFirstPause{20};
 constexpr std::chrono::milliseconds kLongestPause{500};
 constexpr int kBatchAttempts = 3;
+constexpr const char* kUniqueViolation = "23505";
 constexpr auto kTuple = asio::as_tuple(asio::use_awaitable);
 
 struct Pending {
@@ -61,8 +62,12 @@ public:
     }
 
     void submit(Pending pending) {
-        if (queued_.fetch_add(1, std::memory_order_relaxed) >= kMaxQueuedRows) {
+        const auto bytes = weight(pending.draft);
+        queued_bytes_.fetch_add(bytes, std::memory_order_relaxed);
+        if (queued_.fetch_add(1, std::memory_order_relaxed) >= kMaxQueuedRows ||
+            queued_bytes_.load(std::memory_order_relaxed) > kMaxQueuedBytes) {
             queued_.fetch_sub(1, std::memory_order_relaxed);
+            queued_bytes_.fetch_sub(bytes, std::memory_order_relaxed);
             // Never from within submit: a coroutine that waits for the answer has not been suspended yet.
             asio::post(threads_.context(pending.thread),
                        [done = std::move(pending.done)] { done(Receipt{Outcome::overloaded}); });
@@ -165,7 +170,9 @@ private:
             result = co_await connection_.exec(store::kAppendFresh, arrays_.fresh());
             if (result.state == db::AsyncResult::State::ok) receipts = arrays_.read_fresh(result);
         }
-        if (!receipts && connection_.is_open()) {
+        const bool to_judge =
+            result.state == db::AsyncResult::State::ok || result.sqlstate == kUniqueViolation;
+        if (!receipts && connection_.is_open() && (attempts_ > 0 || !arrays_.plain() || to_judge)) {
             result = co_await connection_.exec(store::kAppendMessages, arrays_.judged());
             if (result.state == db::AsyncResult::State::ok) receipts = arrays_.read_judged(result);
         }
@@ -183,9 +190,9 @@ private:
         // Refused: a race for an id with another process, a deadlock or a timeout; the second look sees what
         // the first could not.
         ++attempts_;
-        if (result.state == db::AsyncResult::State::lost) {
-            give_up_on_old();
-        } else if (attempts_ >= kBatchAttempts) {
+        give_up_on_old();
+        if (batch_.empty() || result.state == db::AsyncResult::State::lost) co_return;
+        if (attempts_ >= kBatchAttempts) {
             if (batch_.size() == 1) {
                 answer_all(Outcome::unknown);
             } else {
@@ -220,6 +227,10 @@ private:
 
     void answer(std::vector<Receipt> receipts) {
         queued_.fetch_sub(batch_.size(), std::memory_order_relaxed);
+        std::size_t bytes = 0;
+        for (const auto& pending : batch_)
+            bytes += weight(pending.draft);
+        queued_bytes_.fetch_sub(bytes, std::memory_order_relaxed);
         using Answers = std::vector<std::pair<std::function<void(const Receipt&)>, Receipt>>;
         std::vector<Answers> by_thread(threads_.size());
         for (std::size_t i = 0; i < batch_.size(); ++i)
@@ -260,6 +271,7 @@ private:
     int attempts_ = 0;
     std::size_t solo_left_ = 0;
     std::atomic<std::size_t> queued_{0};
+    std::atomic<std::size_t> queued_bytes_{0};
 
     std::mutex mailbox_mutex_;
     std::vector<Pending> mailbox_;

@@ -41,6 +41,9 @@ struct Change {
     std::vector<UserId>
         users;         ///< who joins (chat_created, member_added) or leaves (member_removed, chat_deleted)
     std::string data;  ///< JSON object, the same for every recipient
+    /// All that the client chose beyond chat, actor, kind and message, as any text that nothing else gives.
+    /// Kept as a digest, which tells a repeat from another change under the same id. Empty: chose nothing.
+    std::string request;
 };
 
 struct Appended {
@@ -48,17 +51,18 @@ struct Appended {
     ChatId chat;
     std::int64_t seq = 0;
     base::Millis created_at = 0;
-    /// The id was there already, with the same chat, actor, kind and message: nothing was written.
+    /// The id was there already, for the same change: nothing was written.
     bool repeated = false;
     ws::ChatEvent event;  ///< to publish after COMMIT (empty frame when repeated)
 };
 
 /// True when the change id is known: fills what was stored. The caller answers with it and changes nothing.
-/// Throws 409 `id_reused` when the id belongs to another chat, actor, kind or message.
+/// Throws 409 `id_reused` when the id belongs to another chat, actor, kind, message or request.
 std::optional<Appended> find_change(db::Transaction& tx, const Change& change);
 
 /// Gives the chat's next seq to `change` and writes it. lock_chat must have been called in this transaction.
-/// The seq that it will get can be put into data by the caller with next_seq().
+/// The seq that it will get can be put into data by the caller with next_seq(). Throws 409 `id_reused` when
+/// the id was used in another chat at the same moment.
 Appended append_change(db::Transaction& tx, const Change& change);
 /// last_seq + 1 under the lock.
 std::int64_t next_seq(db::Transaction& tx, ChatId chat);

@@ -11,6 +11,16 @@
 
 namespace supd::chatlog {
 
+/// A page of entries on its way to one client.
+inline constexpr std::size_t kPageEntries = 200;
+inline constexpr std::size_t kPageBytes = 1 << 20;
+
+/// In larger chats a mark is told only to its own user's devices: everybody telling everybody grows with the
+/// square. Who wants to know asks GET /chats/:id/reads.
+inline constexpr std::size_t kMaxMarkMembers = 100;
+/// Members whose marks one resume brings; who wants more asks as above.
+inline constexpr std::size_t kMaxMarks = 5000;
+
 /// What a cursor has missed, as of one snapshot.
 struct Missed {
     Cursor now;                              ///< resumes from this snapshot
@@ -20,8 +30,7 @@ struct Missed {
         std::int64_t after = 0;
         std::int64_t upto = 0;
     };
-    std::vector<Range> ranges;       ///< by chat id; empty without a cursor
-    std::vector<std::string> marks;  ///< event frames of read and delivered marks that moved (JSON)
+    std::vector<Range> ranges;  ///< by chat id; empty without a cursor
 };
 
 class Reader final : public ws::LogSource {
@@ -30,12 +39,11 @@ public:
 
     /// nullopt: the cursor is too old, or from before a restore (the client starts over with a snapshot).
     asio::awaitable<std::optional<Missed>> missed(UserId user, std::optional<Cursor> cursor);
-    /// Entries with after < seq <= upto, ascending, at most `limit`.
-    asio::awaitable<std::vector<ws::ChatEvent>> entries(ChatId chat, std::int64_t after, std::int64_t upto,
-                                                        std::size_t limit);
-
-    asio::awaitable<std::vector<ws::ChatEvent>> read(base::ChatId chat, std::int64_t after,
-                                                     std::size_t limit) override;
+    /// Entries with after < seq <= upto, ascending: a page of at most `limit` and about kPageBytes.
+    asio::awaitable<Page> entries(ChatId chat, std::int64_t after, std::int64_t upto,
+                                  std::size_t limit = kPageEntries);
+    asio::awaitable<Page> read(base::ChatId chat, std::int64_t after) override;
+    asio::awaitable<std::vector<std::string>> marks(base::UserId user, std::uint64_t since_w) override;
     asio::awaitable<Sweep> sweep(std::uint64_t since_w, std::vector<base::ChatId> chats,
                                  std::vector<base::UserId> users) override;
 

@@ -24,6 +24,7 @@ inline constexpr std::size_t kMaxBatchRows = 200;
 inline constexpr std::size_t kMaxBatchBytes = 1 << 20;
 /// What may wait in one lane; more is refused with 503 `overloaded`.
 inline constexpr std::size_t kMaxQueuedRows = 20'000;
+inline constexpr std::size_t kMaxQueuedBytes = 64 << 20;
 
 using Digest = std::array<std::uint8_t, 16>;
 
