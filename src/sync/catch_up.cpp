@@ -4,11 +4,6 @@
 #include <supd/sync/sync.hpp>
 
 namespace supd::sync {
-namespace {
-
-constexpr std::size_t kEntriesPage = 500;
-
-}  // namespace
 
 Module::Module(db::Database& database, chatlog::Reader& reader, ws::Hub& hub, ListChats list_chats)
     : database_(database), reader_(reader), hub_(hub), list_chats_(std::move(list_chats)) {}
@@ -25,6 +20,7 @@ asio::awaitable<void> Module::catch_up(std::shared_ptr<ws::Session> session,
         missed = co_await reader_.missed(user, std::nullopt);
     }
     if (!session->open()) co_return;
+    hub_.hold(*session, missed->chats, missed->now.w);
     if (resync) session->send_json(resync_frame());
 
     for (const auto& range : missed->ranges) {
@@ -32,24 +28,26 @@ asio::awaitable<void> Module::catch_up(std::shared_ptr<ws::Session> session,
         while (after < range.upto) {
             const bool room = co_await session->room();
             if (!room) co_return;
-            const auto events = co_await reader_.entries(range.chat, after, range.upto, kEntriesPage);
-            if (events.empty()) break;
-            for (const auto& event : events) {
+            const auto page = co_await reader_.entries(range.chat, after, range.upto);
+            if (page.events.empty()) break;
+            for (const auto& event : page.events) {
                 const bool still = co_await session->room();
                 if (!still) co_return;
                 session->send(event.frame);
             }
-            after = events.back().seq;
+            after = page.events.back().seq;
         }
     }
-    for (const auto& mark : missed->marks) {
+    std::vector<std::string> marks;
+    if (cursor && !resync) marks = co_await reader_.marks(user, cursor->w);
+    for (const auto& mark : marks) {
         const bool room = co_await session->room();
         if (!room) co_return;
         session->send_json(mark);
     }
     if (!session->open()) co_return;
     session->send_json(caught_up_frame(missed->now));
-    hub_.go_live(session, missed->chats, missed->now.w);
+    hub_.go_live(session);
 }
 
 }  // namespace supd::sync

@@ -77,28 +77,30 @@ asio::awaitable<http::Reply> Module::get_sync(http::Request request) {
     chatlog::Cursor::Page at;
     at.upto_w = cursor->page ? cursor->page->upto_w : missed->now.w;
     std::vector<std::string> events;
+    std::size_t bytes = 0;
     for (const auto& range : missed->ranges) {
         if (cursor->page && range.chat < cursor->page->chat) continue;
         auto after = range.after;
         if (cursor->page && range.chat == cursor->page->chat) after = std::max(after, cursor->page->after);
-        if (after >= range.upto) continue;
-        if (events.size() < limit) {
-            const auto entries =
-                co_await reader_.entries(range.chat, after, range.upto, limit - events.size());
-            for (const auto& entry : entries)
+        while (after < range.upto && events.size() < limit && bytes < chatlog::kPageBytes) {
+            const auto page = co_await reader_.entries(range.chat, after, range.upto, limit - events.size());
+            if (page.events.empty()) break;
+            for (const auto& entry : page.events) {
                 events.emplace_back(entry.frame->json());
-            if (!entries.empty()) after = entries.back().seq;
+                bytes += events.back().size();
+            }
+            after = page.events.back().seq;
         }
-        if (after < range.upto && events.size() >= limit) {
+        if (after < range.upto && (events.size() >= limit || bytes >= chatlog::kPageBytes)) {
             at.chat = range.chat;
             at.after = after;
             next.page = at;
             co_return http::Reply::json(reply_text(next, true, events, {}));
         }
     }
-    // Marks are the last page's: they are few and the last one wins.
-    if (missed->marks.size() <= kMaxPage)
-        events.insert(events.end(), missed->marks.begin(), missed->marks.end());
+    // Marks are the last page's, all of them: two a member and chat that moved, and the last one wins.
+    const auto marks = co_await reader_.marks(user, cursor->w);
+    events.insert(events.end(), marks.begin(), marks.end());
     next.page.reset();
     next.w = at.upto_w;
     co_return http::Reply::json(reply_text(next, false, events, {}));

@@ -52,12 +52,12 @@ std::string deflate_message(std::string_view plain) {
     return out;
 }
 
-std::optional<std::string> inflate_message(std::string_view payload, std::size_t max) {
+Inflated inflate_message(std::string_view payload, std::size_t max) {
     static thread_local Inflater inflater;
     static constexpr std::string_view kTail("\x00\x00\xff\xff", 4);
     auto& z = inflater.stream;
     inflateReset(&z);
-    std::string out;
+    Inflated out;
     std::array<char, 16 * 1024> chunk;
     for (const auto part : {payload, kTail}) {
         z.next_in = bytes_of(part);
@@ -66,10 +66,16 @@ std::optional<std::string> inflate_message(std::string_view payload, std::size_t
             z.next_out = reinterpret_cast<Bytef*>(chunk.data());
             z.avail_out = static_cast<uInt>(chunk.size());
             const int code = ::inflate(&z, Z_SYNC_FLUSH);
-            if (code != Z_OK && code != Z_STREAM_END && code != Z_BUF_ERROR) return std::nullopt;
+            if (code != Z_OK && code != Z_STREAM_END && code != Z_BUF_ERROR) {
+                out.state = Inflated::State::corrupt;
+                return out;
+            }
             const auto got = chunk.size() - z.avail_out;
-            if (out.size() + got > max) return std::nullopt;
-            out.append(chunk.data(), got);
+            if (out.text.size() + got > max) {
+                out.state = Inflated::State::too_big;
+                return out;
+            }
+            out.text.append(chunk.data(), got);
             if (code == Z_STREAM_END)
                 inflateReset(&z);  // a final block (BFINAL) may end early; more may follow
             if (code == Z_BUF_ERROR) break;

@@ -2,7 +2,6 @@
 // one zlib stream per thread serves all connections and an idle connection holds none.
 #pragma once
 
-#include <optional>
 #include <string>
 #include <string_view>
 
@@ -11,8 +10,12 @@ namespace supd::ws {
 /// One message as the payload of a compressed frame (the trailing 00 00 FF FF removed). Any thread.
 std::string deflate_message(std::string_view plain);
 
-/// The inverse; nullopt when the data is not valid or grows beyond `max` bytes, which is checked while
-/// inflating.
-std::optional<std::string> inflate_message(std::string_view payload, std::size_t max);
+struct Inflated {
+    enum class State { ok, corrupt, too_big };
+    State state = State::ok;
+    std::string text;
+};
+/// The inverse. Growing beyond `max` bytes is found while inflating.
+Inflated inflate_message(std::string_view payload, std::size_t max);
 
 }  // namespace supd::ws

@@ -83,13 +83,15 @@ asio::awaitable<void> write_and_close(std::unique_ptr<net::Stream> stream, std::
 
 }  // namespace
 
+std::string retry_hint(int spread_ms) {
+    static thread_local std::minstd_rand random(std::random_device{}());
+    std::uniform_int_distribution<int> spread(0, std::max(1, spread_ms));
+    return R"({"retry_after_ms":)" + std::to_string(spread(random)) + "}";
+}
+
 Endpoint::Endpoint(async::IoThreads& threads, Hub& hub, const http::Authenticator& authenticator,
                    const Commands& commands, EndpointOptions options)
-    : threads_(threads),
-      hub_(hub),
-      authenticator_(authenticator),
-      commands_(commands),
-      options_(std::move(options)) {
+    : hub_(hub), authenticator_(authenticator), commands_(commands), options_(std::move(options)) {
     for (std::size_t i = 0; i < threads.size(); ++i)
         shards_.push_back(std::make_unique<Shard>(threads.context(i)));
 }
@@ -120,8 +122,7 @@ void Endpoint::upgrade(http::Request request, std::unique_ptr<net::Stream> strea
                       base::bad_request("websocket_key", "Sec-WebSocket-Key is not a nonce of 16 bytes."));
     // A browser names its page's origin; other clients send none. A token is needed all the same.
     if (const auto origin = request.header("origin");
-        origin && !options_.any_origin &&
-        std::ranges::find(options_.origins, *origin) == options_.origins.end())
+        origin && std::ranges::find(options_.origins, *origin) == options_.origins.end())
         return refuse(403, "", base::forbidden("This origin may not connect.", "origin_not_allowed"));
     if (draining_)
         return refuse(503, "Retry-After: 1\r\n", base::Error(503, "restarting", "The server is restarting."));
@@ -131,8 +132,9 @@ void Endpoint::upgrade(http::Request request, std::unique_ptr<net::Stream> strea
         try {
             if (!lower(authorization->substr(0, 7)).starts_with("bearer ")) throw base::unauthenticated();
             caller = authenticator_.authenticate(trimmed(authorization->substr(7)));
+            admit(*caller);
         } catch (const base::Error& error) {
-            return refuse(error.status(), "WWW-Authenticate: Bearer\r\n", error);
+            return refuse(error.status(), error.status() == 401 ? "WWW-Authenticate: Bearer\r\n" : "", error);
         }
     }
 
@@ -158,6 +160,11 @@ void Endpoint::upgrade(http::Request request, std::unique_ptr<net::Stream> strea
     session->queue_.push_back(Frame::raw(std::move(answer)));
     session->start(std::move(leftover), caller);
     tick(shard);
+}
+
+// Each connection costs the database a snapshot: one user's come out of the same budget as its requests.
+void Endpoint::admit(const http::Caller& caller) const {
+    if (limiter_) limiter_->require(http::Limit::api, http::RateLimiter::user_key(caller.user));
 }
 
 // Runs only while the thread has sockets: a daemon at rest wakes for nothing.
@@ -201,14 +208,11 @@ void Endpoint::drain(int spread_ms) {
     for (auto& one : shards_) {
         auto* shard = one.get();
         asio::post(shard->context, [shard, spread_ms] {
-            std::minstd_rand random(std::random_device{}());
-            std::uniform_int_distribution<int> spread(0, std::max(1, spread_ms));
             std::vector<std::shared_ptr<Session>> all;
             for (const auto& [id, session] : shard->sessions)
                 all.push_back(session);
             for (const auto& session : all)
-                session->close(CloseCode::restart,
-                               R"({"retry_after_ms":)" + std::to_string(spread(random)) + "}");
+                session->close(CloseCode::restart, retry_hint(spread_ms));
         });
     }
 }

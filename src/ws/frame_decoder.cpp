@@ -100,7 +100,7 @@ bool FrameDecoder::parse_header(std::span<char>& data, Event& out) {
     }
     std::memcpy(mask_, header_ + at, 4);
     if (!is_control(opcode_)) {
-        if (size_ > kMaxMessageBytes || partial_.size() + size_ > kMaxMessageBytes) {
+        if (size_ > max_message_ || partial_.size() + size_ > max_message_) {
             out = fault(CloseCode::too_big);
             return false;
         }
@@ -120,6 +120,8 @@ FrameDecoder::Event FrameDecoder::next(std::span<char>& data) {
         data = data.last(0);
         return out;
     }
+    done_ = {};  // of the event before: an idle connection holds nothing
+    inflated_ = {};
     while (true) {
         if (!in_payload_) {
             if (data.empty() && header_have_ == 0) return out;
@@ -185,9 +187,10 @@ FrameDecoder::Event FrameDecoder::finish_frame(std::string_view payload) {
 
 FrameDecoder::Event FrameDecoder::finish_message(std::string_view message) {
     if (compressed_) {
-        auto plain = inflate_message(message, kMaxMessageBytes);
-        if (!plain) return fault(CloseCode::too_big);
-        inflated_ = std::move(*plain);
+        auto inflated = inflate_message(message, max_message_);
+        if (inflated.state == Inflated::State::too_big) return fault(CloseCode::too_big);
+        if (inflated.state == Inflated::State::corrupt) return fault(CloseCode::bad_data);
+        inflated_ = std::move(inflated.text);
         message = inflated_;
         compressed_ = false;
     }

@@ -6,9 +6,9 @@
 
 namespace supd::ws {
 
-Hub::Hub(async::IoThreads& threads, LogSource& log) : threads_(threads) {
+Hub::Hub(async::IoThreads& threads, LogSource& log, HubOptions options) {
     for (std::size_t i = 0; i < threads.size(); ++i)
-        shards_.push_back(std::make_unique<Shard>(threads.context(i), log));
+        shards_.push_back(std::make_unique<Shard>(threads.context(i), log, options));
 }
 
 Hub::~Hub() = default;
@@ -40,7 +40,16 @@ void Hub::publish(std::vector<ChatEvent> events) {
 void Hub::send_to_chat(base::ChatId chat, FramePtr frame, base::UserId except) {
     for (auto& one : shards_) {
         auto* shard = one.get();
+        if (shard->count.load(std::memory_order_relaxed) == 0) continue;
         asio::post(shard->context, [shard, chat, frame, except] { shard->to_chat(chat, frame, except); });
+    }
+}
+
+void Hub::send_mark(base::ChatId chat, FramePtr frame, base::UserId only) {
+    for (auto& one : shards_) {
+        auto* shard = one.get();
+        if (shard->count.load(std::memory_order_seq_cst) == 0) continue;
+        asio::post(shard->context, [shard, chat, frame, only] { shard->mark_to_chat(chat, frame, only); });
     }
 }
 
@@ -48,6 +57,7 @@ void Hub::send_to_users(std::vector<base::UserId> users, FramePtr frame, base::S
     const auto shared = std::make_shared<const std::vector<base::UserId>>(std::move(users));
     for (auto& one : shards_) {
         auto* shard = one.get();
+        if (shard->count.load(std::memory_order_relaxed) == 0) continue;
         asio::post(shard->context,
                    [shard, shared, frame, except] { shard->to_users(*shared, frame, except); });
     }
@@ -70,24 +80,28 @@ std::size_t Hub::connected() const noexcept {
 
 void Hub::attach(const std::shared_ptr<Session>& session) {
     auto& mine = here();
+    if (session->hub.arrival == 0) session->hub.arrival = next_arrival_.fetch_add(1);
     mine.attach(session);
     // One socket per device: the newer one wins, wherever the older one lives.
     for (auto& one : shards_) {
         auto* shard = one.get();
         const auto device = session->caller().device;
         const auto user = session->caller().user;
-        const auto keep = session->socket_id();
+        const auto keep = session->hub.arrival;
         asio::post(shard->context,
                    [shard, user, device, keep] { shard->replace_device(user, device, keep); });
     }
 }
 
-void Hub::go_live(const std::shared_ptr<Session>& session, const std::vector<LogSource::Head>& chats,
-                  std::uint64_t w) {
-    here().go_live(session, chats, w);
+void Hub::hold(Session& session, const std::vector<LogSource::Head>& chats, std::uint64_t w) {
+    here().hold(session, chats, w);
 }
 
-bool Hub::subscribed(const Session& session, base::ChatId chat) {
+void Hub::go_live(const std::shared_ptr<Session>& session) {
+    here().go_live(session);
+}
+
+bool Hub::subscribed(Session& session, base::ChatId chat) {
     return here().subscribed(session, chat);
 }
 

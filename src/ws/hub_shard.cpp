@@ -1,6 +1,7 @@
 #include "hub_shard.hpp"
 
 #include <supd/base/error.hpp>
+#include <supd/base/log.hpp>
 
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/post.hpp>
@@ -10,26 +11,25 @@
 #include <algorithm>
 #include <limits>
 #include <optional>
+#include <typeinfo>
 
 namespace supd::ws {
 namespace {
 
-constexpr std::size_t kMaxRecent = 50'000;  // events kept for sessions that are catching up
 constexpr std::size_t kMaxWaiting =
     1'000;  // events of one chat that wait for an earlier one; the rest is read
-constexpr std::chrono::milliseconds kGapPatience{25};
 
 }  // namespace
 
-Hub::Shard::Shard(asio::io_context& ctx, LogSource& log)
-    : context(ctx), log_(log), gap_timer_(ctx), sweep_timer_(ctx) {}
+Hub::Shard::Shard(asio::io_context& ctx, LogSource& log, HubOptions options)
+    : context(ctx), log_(log), options_(options), gap_timer_(ctx), sweep_timer_(ctx) {}
 
 void Hub::Shard::attach(const std::shared_ptr<Session>& session) {
     session->hub.attached = true;
-    session->hub.live = false;
+    ++session->hub.attachment;
+    ++snapshots_;
     session->hub.cursor_sent = base::Monotonic::now();
     users_[session->caller().user].push_back(session.get());
-    ++held_;
     if (count.fetch_add(1, std::memory_order_seq_cst) == 0) sweep_timer_.cancel();  // wakes the sweeper
 }
 
@@ -42,13 +42,11 @@ void Hub::Shard::detach(Session& session) {
     }
     for (const auto& chat : session.hub.chats)
         drop_subscriber(chat, session);
-    session.hub.chats = {};
-    if (!session.hub.live && --held_ == 0) {
-        recent_.clear();
-        recent_overflow_ = false;
-    }
-    session.hub.attached = false;
-    session.hub.live = false;
+    if (!session.hub.held && !session.hub.live) end_snapshot(session);
+    Session::HubState fresh;
+    fresh.arrival = session.hub.arrival;
+    fresh.attachment = session.hub.attachment;
+    session.hub = std::move(fresh);
     count.fetch_sub(1, std::memory_order_seq_cst);
 }
 
@@ -67,10 +65,14 @@ void Hub::Shard::unsubscribe(Session& session, base::ChatId chat) {
 Hub::Shard::Channel& Hub::Shard::subscribe(Session& session, base::ChatId chat, std::int64_t after) {
     auto [at, fresh] = channels_.try_emplace(chat);
     if (fresh) at->second.last_seq = after;
-    for (auto& subscriber : at->second.subscribers)
-        if (subscriber.session == &session) return at->second;
+    for (auto& subscriber : at->second.subscribers) {
+        if (subscriber.session != &session) continue;
+        subscriber.parted = false;
+        return at->second;
+    }
     at->second.subscribers.push_back({&session, after});
     session.hub.chats.push_back(chat);
+    session.hub.subscribed_in = sweep_;
     return at->second;
 }
 
@@ -79,11 +81,9 @@ Hub::Shard::Channel& Hub::Shard::subscribe(Session& session, base::ChatId chat, 
 
 void Hub::Shard::on_events(const std::vector<ChatEvent>& events) {
     for (const auto& event : events) {
-        if (held_ > 0) {
-            if (recent_.size() < kMaxRecent)
-                recent_.push_back(event);
-            else
-                recent_overflow_ = true;
+        if (snapshots_ > 0) {
+            auto& head = snapshot_heads_[event.chat];
+            head = std::max(head, event.seq);
         }
         on_event(event);
     }
@@ -92,13 +92,7 @@ void Hub::Shard::on_events(const std::vector<ChatEvent>& events) {
 void Hub::Shard::on_event(const ChatEvent& event) {
     auto at = channels_.find(event.chat);
     if (at == channels_.end()) {
-        // No subscriber here; the event may bring the first.
-        for (const auto& user : event.joined) {
-            auto sessions = users_.find(user);
-            if (sessions == users_.end()) continue;
-            for (auto* session : sessions->second)
-                if (session->hub.live) subscribe(*session, event.chat, event.seq - 1);
-        }
+        note_joins(event);  // no subscriber here; the event may bring the first
         at = channels_.find(event.chat);
         if (at == channels_.end()) return;
     }
@@ -118,24 +112,50 @@ void Hub::Shard::on_event(const ChatEvent& event) {
 
 void Hub::Shard::deliver(Channel& channel, const ChatEvent& event) {
     channel.last_seq = event.seq;
+    if (!event.joined.empty()) note_joins(event);
+    for (const auto& subscriber : channel.subscribers) {
+        auto& session = *subscriber.session;
+        if (event.seq <= subscriber.after) continue;
+        const bool own = !event.skip.is_nil() && session.caller().session == event.skip;
+        if (!session.hub.live || subscriber.owed) {
+            if (own) session.hub.own.emplace_back(event.chat, event.seq);
+            continue;
+        }
+        session.hub.news = true;
+        if (!own) session.send(event.frame);
+    }
+    if (!event.left.empty()) note_leaves(event);  // may end the channel
+}
+
+void Hub::Shard::note_joins(const ChatEvent& event) {
     for (const auto& user : event.joined) {
         auto sessions = users_.find(user);
         if (sessions == users_.end()) continue;
-        for (auto* session : sessions->second)
-            if (session->hub.live) subscribe(*session, event.chat, event.seq - 1);
+        for (auto* session : sessions->second) {
+            if (session->hub.live || session->hub.held) {
+                subscribe(*session, event.chat, event.seq - 1);
+                if (std::ranges::find(joined_chats_, event.chat) == joined_chats_.end())
+                    joined_chats_.push_back(event.chat);
+            } else {
+                session->hub.joins.emplace_back(event.chat, event.seq - 1);
+            }
+        }
     }
-    for (const auto& subscriber : channel.subscribers) {
-        if (event.seq <= subscriber.after) continue;
-        auto& session = *subscriber.session;
-        session.hub.news = true;
-        if (!event.skip.is_nil() && session.caller().session == event.skip) continue;
-        session.send(event.frame);
-    }
+}
+
+// Who has not been given what comes before stays subscribed: the log says the same when it is read for them.
+void Hub::Shard::note_leaves(const ChatEvent& event) {
     for (const auto& user : event.left) {
         auto sessions = users_.find(user);
         if (sessions == users_.end()) continue;
-        for (auto* session : sessions->second)
-            unsubscribe(*session, event.chat);  // may end the channel
+        for (auto* session : sessions->second) {
+            auto* mine = subscription(*session, event.chat);
+            if (!mine || event.seq <= mine->after) continue;
+            if (session->hub.live && !mine->owed)
+                unsubscribe(*session, event.chat);
+            else
+                mine->parted = true;
+        }
     }
 }
 
@@ -158,7 +178,7 @@ void Hub::Shard::drain_waiting(base::ChatId chat) {
 void Hub::Shard::watch_gaps() {
     if (gap_timer_set_ || stopping_) return;
     gap_timer_set_ = true;
-    gap_timer_.expires_after(kGapPatience);
+    gap_timer_.expires_after(options_.gap_patience);
     gap_timer_.async_wait([this](const boost::system::error_code& error) {
         gap_timer_set_ = false;
         if (error) return;
@@ -179,7 +199,12 @@ void Hub::Shard::read_gap(base::ChatId chat) {
 }
 
 asio::awaitable<void> Hub::Shard::fill(base::ChatId chat) {
-    co_await fill_now(chat, std::numeric_limits<std::int64_t>::max());
+    try {
+        co_await fill_now(chat, std::numeric_limits<std::int64_t>::max());
+    } catch (const base::Error&) {  // the database is away; the sweep comes back to it
+    } catch (const std::exception& error) {
+        base::log::error("gap_not_read", {{"chat_id", chat}, {"kind", typeid(error).name()}});
+    }
     auto at = channels_.find(chat);
     if (at == channels_.end()) co_return;
     at->second.reading = false;
@@ -192,91 +217,18 @@ asio::awaitable<void> Hub::Shard::fill(base::ChatId chat) {
 // Reads on from the channel's last seq until `upto` or the end of the log. The channel may end or move on
 // meanwhile.
 asio::awaitable<void> Hub::Shard::fill_now(base::ChatId chat, std::int64_t upto) {
-    constexpr std::size_t kPage = 500;
     for (;;) {
         auto at = channels_.find(chat);
         if (at == channels_.end() || at->second.last_seq >= upto) co_return;
-        std::vector<ChatEvent> events;
-        try {
-            events = co_await log_.read(chat, at->second.last_seq, kPage);
-        } catch (const base::Error&) {
-            co_return;  // the database is away; the sweep comes back to it
-        }
-        for (const auto& event : events) {
+        const auto page = co_await log_.read(chat, at->second.last_seq);
+        for (const auto& event : page.events) {
             auto now = channels_.find(chat);
             if (now == channels_.end()) co_return;
-            if (event.seq != now->second.last_seq + 1) continue;  // told meanwhile
-            if (held_ > 0) recent_.push_back(event);
-            deliver(now->second, event);
+            if (event.seq == now->second.last_seq + 1) deliver(now->second, event);  // else told meanwhile
         }
         drain_waiting(chat);
-        if (events.size() < kPage) co_return;
+        if (!page.more) co_return;
     }
-}
-
-// -- catch-up
-// ---------------------------------------------------------------------------------------------------
-
-void Hub::Shard::go_live(const std::shared_ptr<Session>& session, const std::vector<LogSource::Head>& chats,
-                         std::uint64_t w) {
-    if (!session->hub.attached || session->hub.live) return;
-    // The next sweep must look back to the oldest snapshot that a live session stands on.
-    if (swept_w_ == 0 || w < swept_w_) swept_w_ = w;
-    session->hub.cursor_w = w;
-    bool complete = !recent_overflow_;
-    std::unordered_map<base::ChatId, std::int64_t>
-        owed;  // what the others have got beyond this session's snapshot
-    for (const auto& head : chats) {
-        const auto& channel = subscribe(*session, head.chat, head.last_seq);
-        if (channel.last_seq > head.last_seq) owed.emplace(head.chat, channel.last_seq);
-    }
-    session->hub.live = true;
-    session->hub.news = true;
-    std::vector<ChatEvent> replay = recent_;
-    if (--held_ == 0) {
-        recent_.clear();
-        recent_overflow_ = false;
-    }
-    std::ranges::sort(replay, {}, &ChatEvent::seq);
-    for (const auto& event : replay) {
-        if (!session->open()) return;
-        if (!give_missed(*session, event)) complete = false;
-    }
-    for (const auto& [chat, upto] : owed) {
-        const auto* mine = subscription(*session, chat);
-        if (mine && mine->after < upto) complete = false;
-    }
-    // Something slipped between snapshot and here: the cursor that the client holds gets it.
-    if (!complete) session->close(CloseCode::too_slow, "resume");
-}
-
-Hub::Shard::Subscriber* Hub::Shard::subscription(Session& session, base::ChatId chat) {
-    auto at = channels_.find(chat);
-    if (at == channels_.end()) return nullptr;
-    for (auto& subscriber : at->second.subscribers)
-        if (subscriber.session == &session) return &subscriber;
-    return nullptr;
-}
-
-// One event that came while the session was held back. A channel that is past it has given it to the others,
-// so the session gets it here; one that is not takes it the ordinary way. False = one before it is missing.
-bool Hub::Shard::give_missed(Session& session, const ChatEvent& event) {
-    const auto user = session.caller().user;
-    auto* mine = subscription(session, event.chat);
-    if (!mine && std::ranges::find(event.joined, user) != event.joined.end()) {
-        subscribe(session, event.chat, event.seq - 1);
-        mine = subscription(session, event.chat);
-    }
-    if (!mine || event.seq <= mine->after) return true;
-    if (event.seq > channels_.at(event.chat).last_seq) {
-        on_event(event);
-        return true;
-    }
-    if (event.seq != mine->after + 1) return false;
-    mine->after = event.seq;
-    if (event.skip.is_nil() || session.caller().session != event.skip) session.send(event.frame);
-    if (std::ranges::find(event.left, user) != event.left.end()) unsubscribe(session, event.chat);
-    return true;
 }
 
 // -- ephemeral, control
@@ -286,7 +238,8 @@ void Hub::Shard::to_chat(base::ChatId chat, const FramePtr& frame, base::UserId 
     auto at = channels_.find(chat);
     if (at == channels_.end()) return;
     for (const auto& subscriber : at->second.subscribers)
-        if (subscriber.session->caller().user != except) subscriber.session->send_ephemeral(frame);
+        if (subscriber.session->caller().user != except && !subscriber.parted)
+            subscriber.session->send_ephemeral(frame);
 }
 
 void Hub::Shard::to_users(const std::vector<base::UserId>& users, const FramePtr& frame,
@@ -299,8 +252,22 @@ void Hub::Shard::to_users(const std::vector<base::UserId>& users, const FramePtr
     }
 }
 
-bool Hub::Shard::subscribed(const Session& session, base::ChatId chat) const {
-    return std::ranges::find(session.hub.chats, chat) != session.hub.chats.end();
+void Hub::Shard::mark_to_chat(base::ChatId chat, const FramePtr& frame, base::UserId only) {
+    if (snapshots_ > 0) snapshot_marks_.insert(chat);
+    auto at = channels_.find(chat);
+    if (at == channels_.end()) return;
+    for (const auto& subscriber : at->second.subscribers) {
+        auto& session = *subscriber.session;
+        if (subscriber.parted || (!only.is_nil() && session.caller().user != only)) continue;
+        session.hub.news = true;
+        if (!session.hub.live || subscriber.owed || !session.send_ephemeral(frame))
+            session.hub.marks_missed = true;
+    }
+}
+
+bool Hub::Shard::subscribed(Session& session, base::ChatId chat) {
+    const auto* mine = session.hub.live ? subscription(session, chat) : nullptr;
+    return mine && !mine->parted;
 }
 
 // Closing detaches, which changes the tables: gather first, then close.
@@ -323,7 +290,7 @@ void Hub::Shard::replace_device(base::UserId user, base::DeviceId device, std::u
     if (at == users_.end()) return;
     std::vector<std::shared_ptr<Session>> older;
     for (auto* session : at->second)
-        if (session->caller().device == device && session->socket_id() < keep)
+        if (session->caller().device == device && session->hub.arrival < keep)
             older.push_back(session->shared_from_this());
     for (const auto& session : older)
         session->close(CloseCode::replaced, "a newer connection of this device");

@@ -12,28 +12,30 @@
 #include <map>
 #include <memory>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 namespace supd::ws {
 
 class Hub::Shard {
 public:
-    Shard(asio::io_context& context, LogSource& log);
+    Shard(asio::io_context& context, LogSource& log, HubOptions options);
 
     void start();
     void stop();
 
     void attach(const std::shared_ptr<Session>& session);
-    void go_live(const std::shared_ptr<Session>& session, const std::vector<LogSource::Head>& chats,
-                 std::uint64_t w);
+    void hold(Session& session, const std::vector<LogSource::Head>& chats, std::uint64_t w);
+    void go_live(const std::shared_ptr<Session>& session);
     void detach(Session& session);
 
     void on_events(const std::vector<ChatEvent>& events);
     void to_chat(base::ChatId chat, const FramePtr& frame, base::UserId except);
+    void mark_to_chat(base::ChatId chat, const FramePtr& frame, base::UserId only);
     void to_users(const std::vector<base::UserId>& users, const FramePtr& frame, base::SessionId except);
     void close_session(base::SessionId session, CloseCode code, const std::string& reason);
     void replace_device(base::UserId user, base::DeviceId device, std::uint64_t keep);
-    bool subscribed(const Session& session, base::ChatId chat) const;
+    bool subscribed(Session& session, base::ChatId chat);
 
     asio::io_context& context;
     std::atomic<std::size_t> count{0};
@@ -41,7 +43,9 @@ public:
 private:
     struct Subscriber {
         Session* session;
-        std::int64_t after;  // it has everything up to here already
+        std::int64_t after;   // it has everything up to here already
+        bool owed = false;    // what is behind `after` is being read for it
+        bool parted = false;  // no longer a member, but not yet told of it
     };
     struct Channel {
         std::int64_t last_seq = 0;
@@ -60,16 +64,24 @@ private:
     void read_gap(base::ChatId chat);
     asio::awaitable<void> fill(base::ChatId chat);
     asio::awaitable<void> fill_now(base::ChatId chat, std::int64_t upto);
+    void note_joins(const ChatEvent& event);
+    void note_leaves(const ChatEvent& event);
     Subscriber* subscription(Session& session, base::ChatId chat);
-    bool give_missed(Session& session, const ChatEvent& event);
+    void end_snapshot(Session& session);
+    void owe(Session& session, std::vector<base::ChatId> chats);
+    asio::awaitable<void> repay(std::shared_ptr<Session> session, std::vector<base::ChatId> chats,
+                                std::uint64_t attachment);
+    asio::awaitable<bool> repay_chat(Session& session, base::ChatId chat, std::uint64_t attachment);
     template <class Picks>
     void close_those(Picks picks, CloseCode code, const std::string& reason);
-    bool adopt_join(const LogSource::Joined& join);
+    void adopt_join(const LogSource::Joined& join);
     asio::awaitable<void> sweep_loop();
     asio::awaitable<void> sweep();
+    asio::awaitable<void> send_missed_marks();
     void send_cursors(const std::string& cursor, std::uint64_t w);
 
     LogSource& log_;
+    const HubOptions options_;
     std::unordered_map<base::UserId, std::vector<Session*>> users_;
     std::unordered_map<base::ChatId, Channel> channels_;
     std::vector<base::ChatId> gapped_;
@@ -77,12 +89,18 @@ private:
     bool gap_timer_set_ = false;
     asio::steady_timer sweep_timer_;
     bool stopping_ = false;
-    std::uint64_t swept_w_ = 0;
+    std::uint64_t sweep_ = 0;          // how many have begun
+    std::uint64_t swept_w_ = 0;        // the next one looks back to here
+    std::uint64_t oldest_joiner_ = 0;  // of the snapshots of sessions that went live during this one
 
-    // Events that came while a session was catching up, which it may have to be given when it goes live.
-    std::vector<ChatEvent> recent_;
-    std::size_t held_ = 0;
-    bool recent_overflow_ = false;
+    // Chats in which a subscription began by a hint or an adopted join: the next complete sweep reads them
+    // on, because what came between the join and here may have been told to nobody.
+    std::vector<base::ChatId> joined_chats_;
+
+    // While a session reads its snapshot: where the chats were that it may turn out to be in.
+    std::size_t snapshots_ = 0;
+    std::unordered_map<base::ChatId, std::int64_t> snapshot_heads_;
+    std::unordered_set<base::ChatId> snapshot_marks_;
 
     async::TaskGroup tasks_{"hub"};
 };

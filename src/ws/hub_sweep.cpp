@@ -2,18 +2,20 @@
 #include "hub_shard.hpp"
 
 #include <supd/base/error.hpp>
+#include <supd/base/log.hpp>
 
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
 #include <algorithm>
+#include <limits>
 #include <optional>
+#include <typeinfo>
 
 namespace supd::ws {
 namespace {
 
-constexpr std::chrono::milliseconds kSweepPause{1000};
-constexpr std::chrono::seconds kCursorEvery{10};
+constexpr std::size_t kMarksPerSweep = 100;  // sessions
 constexpr std::size_t kSweepPage = 5'000;
 
 template <class Id, class Map>
@@ -37,7 +39,7 @@ asio::awaitable<void> Hub::Shard::sweep_loop() {
         if (count.load() == 0)
             sweep_timer_.expires_at(asio::steady_timer::time_point::max());  // at rest: no wake-ups at all
         else
-            sweep_timer_.expires_after(kSweepPause);
+            sweep_timer_.expires_after(options_.sweep_pause);
         co_await sweep_timer_.async_wait(tuple);
         if (stopping_) break;
         if (count.load() == 0) continue;
@@ -45,62 +47,83 @@ asio::awaitable<void> Hub::Shard::sweep_loop() {
             co_await sweep();
         } catch (const base::Error&) {
             continue;  // the database is away: cursors stay where they are
+        } catch (const std::exception& error) {
+            base::log::error("sweep_failed", {{"kind", typeid(error).name()}});
         }
     }
 }
 
 asio::awaitable<void> Hub::Shard::sweep() {
+    ++sweep_;
+    const auto since = swept_w_;
+    oldest_joiner_ = std::numeric_limits<std::uint64_t>::max();
     const auto chats = pages_of<base::ChatId>(channels_);
     const auto users = pages_of<base::UserId>(users_);
     const auto pages = std::max<std::size_t>({chats.size(), users.size(), 1});
     std::optional<LogSource::Sweep> first;
     std::vector<LogSource::Head> heads;
-    bool adopted = false;
+    std::vector<LogSource::Joined> joins;
     for (std::size_t i = 0; i < pages; ++i) {
         auto some_chats = i < chats.size() ? chats[i] : std::vector<base::ChatId>{};
         auto some_users = i < users.size() ? users[i] : std::vector<base::UserId>{};
-        auto part = co_await log_.sweep(swept_w_, std::move(some_chats), std::move(some_users));
-        for (const auto& join : part.joined)
-            adopted |= adopt_join(join);
+        auto part = co_await log_.sweep(since, std::move(some_chats), std::move(some_users));
+        for (const auto& join : part.joined) {
+            adopt_join(join);
+            joins.push_back(join);
+        }
         heads.insert(heads.end(), part.heads.begin(), part.heads.end());
         if (!first) first = std::move(part);  // the earliest snapshot bounds the cursor
     }
-    for (const auto& head : heads) {
+    const auto behind = [this](const LogSource::Head& head) {
         auto at = channels_.find(head.chat);
-        if (at != channels_.end() && at->second.last_seq < head.last_seq)
-            co_await fill_now(head.chat, head.last_seq);
+        return at != channels_.end() && at->second.last_seq < head.last_seq;
+    };
+    if (std::ranges::any_of(heads, behind)) {
+        sweep_timer_.expires_after(options_.in_flight);
+        co_await sweep_timer_.async_wait(asio::as_tuple(asio::use_awaitable));
     }
-    for (const auto& head : heads) {
-        auto at = channels_.find(head.chat);
-        if (at != channels_.end() && at->second.last_seq < head.last_seq)
-            co_return;  // not caught up: the cursor waits
-    }
-    if (adopted)
-        co_return;  // what the new subscriptions lack is being read: the next sweep counts their chats, too
-    swept_w_ = first->w;
+    for (const auto& head : heads)
+        if (behind(head)) co_await fill_now(head.chat, head.last_seq);
+    if (std::ranges::any_of(heads, behind)) co_return;  // not caught up: the cursor waits
+    // Once more: what was read may have ended a stay in a chat that a later one of these has begun again.
+    for (const auto& join : joins)
+        adopt_join(join);
+    const auto begun = joined_chats_;
+    for (const auto& chat : begun)
+        co_await fill_now(chat, std::numeric_limits<std::int64_t>::max());
+    joined_chats_.erase(joined_chats_.begin(), joined_chats_.begin() + std::ssize(begun));
+    co_await send_missed_marks();
+    swept_w_ = std::min(first->w, oldest_joiner_);
     send_cursors(first->cursor, first->w);
 }
 
-// A membership that began in another process: its first event may never have been told here. True when there
-// was one.
-bool Hub::Shard::adopt_join(const LogSource::Joined& join) {
+// A membership that began in another process: its first event may never have been told here.
+void Hub::Shard::adopt_join(const LogSource::Joined& join) {
     auto at = users_.find(join.user);
-    if (at == users_.end()) return false;
-    const auto sessions = at->second;  // closing one changes the list
-    bool adopted = false;
-    for (auto* session : sessions) {
-        if (!session->hub.live || subscribed(*session, join.chat)) continue;
-        adopted = true;
-        auto known = channels_.find(join.chat);
-        if (known != channels_.end() && known->second.last_seq >= join.from_seq) {
-            // The channel is past the join: this session alone lacks the beginning.
-            session->close(CloseCode::too_slow, "resume");
-            continue;
-        }
-        subscribe(*session, join.chat, join.from_seq - 1);
-        read_gap(join.chat);
+    if (at == users_.end()) return;
+    for (auto* session : at->second) {
+        if (!(session->hub.live || session->hub.held) || subscribed(*session, join.chat)) continue;
+        if (subscribe(*session, join.chat, join.from_seq - 1).last_seq < join.from_seq)
+            joined_chats_.push_back(join.chat);
+        else if (session->hub.live)  // the channel is past the join: this session alone lacks the beginning
+            owe(*session, {join.chat});
     }
-    return adopted;
+}
+
+// Of those who can take them now; the others keep their cursor until they can.
+asio::awaitable<void> Hub::Shard::send_missed_marks() {
+    std::vector<std::shared_ptr<Session>> those;
+    for (const auto& [user, sessions] : users_)
+        for (auto* session : sessions)
+            if (session->hub.live && session->hub.marks_missed && those.size() < kMarksPerSweep)
+                those.push_back(session->shared_from_this());
+    for (const auto& session : those) {
+        if (!session->open()) continue;
+        session->hub.marks_missed = false;
+        const auto marks = co_await log_.marks(session->caller().user, session->hub.cursor_w);
+        for (const auto& mark : marks)
+            if (!session->send_ephemeral(make_frame(mark))) session->hub.marks_missed = true;
+    }
 }
 
 void Hub::Shard::send_cursors(const std::string& cursor, std::uint64_t w) {
@@ -109,8 +132,10 @@ void Hub::Shard::send_cursors(const std::string& cursor, std::uint64_t w) {
     for (const auto& [user, sessions] : users_)
         for (auto* session : sessions) {
             auto& state = session->hub;
-            // A session that went live after this snapshot has a newer cursor already.
-            if (!state.live || !state.news || state.cursor_w >= w || now - state.cursor_sent < kCursorEvery)
+            // What began while this sweep was under way was not in it: the next one speaks for it.
+            if (!state.live || !state.news || state.owed > 0 || state.marks_missed ||
+                state.subscribed_in == sweep_ || state.cursor_w >= w ||
+                now - state.cursor_sent < options_.cursor_every)
                 continue;
             if (!frame) frame = make_frame(R"({"type":"cursor","data":{"cursor":")" + cursor + R"("}})");
             state.news = false;

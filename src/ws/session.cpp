@@ -5,12 +5,16 @@
 #include <supd/base/log.hpp>
 #include <supd/ws/session.hpp>
 
+#include <boost/asio/as_tuple.hpp>
 #include <boost/asio/async_result.hpp>
 #include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
+#include <typeinfo>
+#include <utility>
 
 namespace supd::ws {
 namespace {
@@ -18,10 +22,15 @@ namespace {
 constexpr int kReadsPerTurn = 4;    // then others get their turn
 constexpr int kMaxPipelined = 256;  // commands of one socket under way; beyond, its input waits
 constexpr int kMaxRefusals = 100;   // commands over the rate before the socket is closed
+constexpr std::chrono::milliseconds kResumeWait{100};
 constexpr std::size_t kMaxRef = 128;
 constexpr std::size_t kMaxType = 64;
 constexpr std::size_t kMaxToken = 4096;
 constexpr std::size_t kMaxCursor = 256;
+// Who has not said who it is has a token and a cursor to say, and is not worth more work.
+constexpr std::size_t kMaxFirstMessage = 16 * 1024;
+// A refused frame is only parsed for its ref.
+constexpr std::size_t kMaxRefusedMessage = 2 * 1024;
 
 }  // namespace
 
@@ -35,7 +44,9 @@ Session::Session(Endpoint& endpoint, std::unique_ptr<net::Stream> stream, bool d
       last_read_(base::Monotonic::now()),
       deadline_(last_read_ + endpoint.options_.authenticate_timeout),
       tokens_(endpoint.options_.command_burst),
-      tokens_at_(last_read_) {}
+      tokens_at_(last_read_) {
+    decoder_.limit_messages(kMaxFirstMessage);
+}
 
 Session::~Session() = default;
 
@@ -127,7 +138,7 @@ bool Session::take_token() {
     tokens_at_ = now;
     if (tokens_ >= 1) {
         tokens_ -= 1;
-        refusals_ = 0;
+        refusals_ = std::max(0, refusals_ - 1);
         return true;
     }
     if (++refusals_ > kMaxRefusals) close(CloseCode::rate_limited, "too many frames");
@@ -136,6 +147,13 @@ bool Session::take_token() {
 
 void Session::on_text(std::string_view text) {
     std::string ref;
+    const bool admitted = take_token();
+    if (state_ != State::open) return;
+    const auto slow_down = [] {
+        return base::Error(429, "rate_limited", "Too many frames; slow down.")
+            .with_header("Retry-After", "1");
+    };
+    if (!admitted && text.size() > kMaxRefusedMessage) return send_error("", slow_down());
     try {
         auto document = std::make_shared<nlohmann::json>(base::parse_json(text));
         base::ObjectReader in(*document);
@@ -144,9 +162,7 @@ void Session::on_text(std::string_view text) {
         const auto* data = in.raw("data");
         if (data && !data->is_object()) in.fail("data", "wrong_type", "An object is expected.");
         in.finish();
-        if (!take_token())
-            throw base::Error(429, "rate_limited", "Too many frames; slow down.")
-                .with_header("Retry-After", "1");
+        if (!admitted) throw slow_down();
         if (type == "ping") {
             std::string pong = R"({"type":"pong")";
             if (!ref.empty()) {
@@ -166,11 +182,13 @@ void Session::on_text(std::string_view text) {
             base::ObjectReader resume(data ? *data : empty);
             auto cursor = resume.text("cursor", {1, kMaxCursor});
             resume.finish();
-            resume_allowed_ = false;
+            resume_allowed_ = resume_awaited_ = false;
             auto self = shared_from_this();
             endpoint_.here().tasks.spawn(stream_->executor(), catch_up(self, std::move(cursor)));
         } else {
             resume_allowed_ = false;
+            if (std::exchange(resume_awaited_, false))
+                endpoint_.here().tasks.spawn(stream_->executor(), catch_up(shared_from_this(), std::nullopt));
             run_command(type, ref, document);
         }
     } catch (const base::Error& error) {
@@ -185,16 +203,19 @@ void Session::authenticate(const std::string& ref, const nlohmann::json& data) {
     auto cursor = in.maybe_text("cursor", {1, kMaxCursor});
     in.finish();
     try {
-        accept(endpoint_.authenticator_.authenticate(token), ref, std::move(cursor), false);
+        const auto caller = endpoint_.authenticator_.authenticate(token);
+        endpoint_.admit(caller);
+        accept(caller, ref, std::move(cursor), false);
     } catch (const base::Error& error) {
         send_error(ref, error);
-        close(CloseCode::unauthenticated, error.code());
+        close(error.status() == 429 ? CloseCode::rate_limited : CloseCode::unauthenticated, error.code());
     }
 }
 
 void Session::accept(http::Caller caller, const std::string& ref, std::optional<std::string> cursor,
                      bool resume_follows) {
     caller_ = caller;
+    decoder_.limit_messages(kMaxMessageBytes);
     deadline_ = base::Monotonic::time_point::max();
     std::string out = R"({"type":"authenticated",)";
     if (!ref.empty()) {
@@ -209,16 +230,23 @@ void Session::accept(http::Caller caller, const std::string& ref, std::optional<
     endpoint_.hub_.attach(self);
     for (const auto& call : endpoint_.connected_)
         call(self);
-    resume_allowed_ = resume_follows;
-    endpoint_.here().tasks.spawn(stream_->executor(), catch_up(self, std::move(cursor)));
+    resume_allowed_ = resume_awaited_ = resume_follows;
+    endpoint_.here().tasks.spawn(stream_->executor(),
+                                 resume_follows ? await_resume(self) : catch_up(self, std::move(cursor)));
+}
+
+// Who authenticated by the header may have a cursor to resume from. A newer one must not be handed out
+// before: stored, it would pass over what the resume was to bring.
+asio::awaitable<void> Session::await_resume(std::shared_ptr<Session> self) {
+    asio::steady_timer timer(stream_->executor(), kResumeWait);
+    co_await timer.async_wait(asio::as_tuple(asio::use_awaitable));
+    if (std::exchange(resume_awaited_, false)) co_await catch_up(self, std::nullopt);
 }
 
 asio::awaitable<void> Session::catch_up(std::shared_ptr<Session> self, std::optional<std::string> cursor) {
     while (catching_up_ &&
-           open()) {  // a resume that follows the header's authentication waits for the first run
-        const bool more = co_await room_for_catch_up();
-        if (!more) co_return;
-    }
+           open())  // a resume that follows the header's authentication waits for the first run
+        co_await wait_in(&catch_up_waiters_);
     if (!open()) co_return;
     catching_up_ = true;
     if (hub.live) {  // a resume after the header's authentication: hold live events back again
@@ -230,14 +258,18 @@ asio::awaitable<void> Session::catch_up(std::shared_ptr<Session> self, std::opti
         co_await endpoint_.catch_up_(self, std::move(cursor));
     } catch (const base::Error& error) {
         refused = error;
+    } catch (const std::exception& error) {
+        base::log::error("catch_up_failed", {{"kind", typeid(error).name()}});
+        refused = base::Error(500, "internal", "Something went wrong on our side.");
     }
     catching_up_ = false;
-    auto waiting = std::move(catch_up_waiters_);
-    for (auto& call : waiting)
-        call();
+    wake(catch_up_waiters_);
     if (!refused || !open()) co_return;
     send_error("", *refused);
-    close(refused->status() == 503 ? CloseCode::restart : CloseCode::forbidden, refused->code());
+    if (refused->status() < 500)
+        close(CloseCode::forbidden, refused->code());
+    else
+        close(CloseCode::restart, retry_hint(kRetrySpreadMs));
 }
 
 void Session::run_command(const std::string& type, const std::string& ref,
@@ -284,7 +316,7 @@ asio::awaitable<void> Session::run_ordered(std::shared_ptr<Session> self, const 
     } catch (const base::Error& error) {
         refused = error;
     } catch (const std::exception& error) {
-        base::log::error("command_failed", {{"operation", row->operation}, {"error", error.what()}});
+        base::log::error("command_failed", {{"operation", row->operation}, {"kind", typeid(error).name()}});
         refused = base::Error(500, "internal", "Something went wrong on our side.");
     }
     if (refused)

@@ -9,12 +9,14 @@
 #include <boost/asio/use_awaitable.hpp>
 
 #include <algorithm>
+#include <utility>
 
 namespace supd::ws {
 namespace {
 
 constexpr std::chrono::seconds kCloseGrace{2};
-constexpr int kMaxGather = 64;  // buffers in one writev
+constexpr std::chrono::seconds kWriteStall{30};  // a peer that takes nothing for so long is gone
+constexpr std::size_t kMaxGather = 64;           // buffers in one writev
 
 }  // namespace
 
@@ -28,10 +30,12 @@ void Session::send(FramePtr frame) {
     schedule_flush();
 }
 
-void Session::send_ephemeral(const FramePtr& frame) {
+bool Session::send_ephemeral(const FramePtr& frame) {
     const auto& options = endpoint_.options_;
-    if (queue_.size() - head_ > options.queue_frames / 2 || queue_bytes_ > options.queue_bytes / 2) return;
+    if (queue_.size() - head_ > options.queue_frames / 2 || queue_bytes_ > options.queue_bytes / 2)
+        return false;
     send(frame);
+    return true;
 }
 
 void Session::send_ack(std::string_view ref, std::string_view data_json) {
@@ -86,9 +90,10 @@ bool Session::overflowing() const {
            (queue_.size() - head_ > options.queue_frames || queue_bytes_ > options.queue_bytes);
 }
 
-// Too slow: what waits is lost to this socket, but the cursor resumes it all. One frame may be half written.
+// Too slow: what waits is lost to this socket, but the cursor resumes it all. What the blocked write was
+// offered stays: one frame may be half written, and TLS has encrypted the beginning already.
 void Session::give_up_queue() {
-    queue_.resize(head_ + (head_offset_ > 0 ? 1 : 0));
+    queue_.resize(std::min(queue_.size(), head_ + kMaxGather));
     queue_bytes_ = 0;
     close(CloseCode::too_slow, "too slow, resume");
 }
@@ -101,7 +106,7 @@ void Session::flush() {
     }
     while (head_ < queue_.size()) {
         iovec parts[kMaxGather];
-        int count = 0;
+        std::size_t count = 0;
         std::size_t offset = head_offset_;
         for (std::size_t i = head_; i < queue_.size() && count < kMaxGather; ++i) {
             const auto wire = queue_[i]->wire(deflate_).substr(offset);
@@ -110,8 +115,9 @@ void Session::flush() {
             parts[count].iov_len = wire.size();
             ++count;
         }
-        const auto wrote = stream_->try_write(std::span<const iovec>(parts, static_cast<std::size_t>(count)));
+        const auto wrote = stream_->try_write(std::span<const iovec>(parts, count));
         if (wrote.state == net::IoState::closed) return finish();
+        if (wrote.bytes > 0) last_write_ = base::Monotonic::now();
         std::size_t left = wrote.bytes;
         while (left > 0) {
             const auto size = queue_[head_]->wire(deflate_).size() - head_offset_;
@@ -138,12 +144,8 @@ void Session::flush() {
     const auto& options = endpoint_.options_;
     const auto waiting = queue_.size() - head_;
     if (waiting <= options.queue_frames / 2 && queue_bytes_ <= options.queue_bytes / 2 &&
-        !room_waiters_.empty()) {
-        auto calls = std::move(room_waiters_);
-        room_waiters_.clear();
-        for (auto& call : calls)
-            call();
-    }
+        !room_waiters_.empty())
+        wake(room_waiters_);
     if (waiting == 0) {
         if (state_ == State::closing) stream_->shutdown_write();
         return;
@@ -151,6 +153,7 @@ void Session::flush() {
     if (overflowing()) give_up_queue();
     if (queue_.size() == head_) return;
     writing_ = shared_from_this();
+    last_write_ = base::Monotonic::now();
     stream_->when_writable([this](bool ok) { on_writable(ok); });
 }
 
@@ -162,27 +165,26 @@ void Session::on_writable(bool ok) {
     flush();
 }
 
-asio::awaitable<bool> Session::room() {
-    const auto& options = endpoint_.options_;
-    if (open() &&
-        (queue_.size() - head_ > options.queue_frames / 2 || queue_bytes_ > options.queue_bytes / 2)) {
-        auto start = [this](auto handler) {
-            auto shared = std::make_shared<decltype(handler)>(std::move(handler));
-            room_waiters_.push_back(
-                [shared, executor = stream_->executor()] { asio::post(executor, std::move(*shared)); });
-        };
-        co_await asio::async_initiate<const asio::use_awaitable_t<>, void()>(start, asio::use_awaitable);
-    }
-    co_return open();
-}
-
-asio::awaitable<bool> Session::room_for_catch_up() {
-    auto start = [this](auto handler) {
+asio::awaitable<void> Session::wait_in(Waiters* waiters) {
+    auto start = [this, waiters](auto handler) {
         auto shared = std::make_shared<decltype(handler)>(std::move(handler));
-        catch_up_waiters_.push_back(
+        waiters->push_back(
             [shared, executor = stream_->executor()] { asio::post(executor, std::move(*shared)); });
     };
     co_await asio::async_initiate<const asio::use_awaitable_t<>, void()>(start, asio::use_awaitable);
+}
+
+void Session::wake(Waiters& waiters) {
+    const auto calls = std::exchange(waiters, {});
+    for (const auto& call : calls)
+        call();
+}
+
+asio::awaitable<bool> Session::room() {
+    const auto& options = endpoint_.options_;
+    if (open() &&
+        (queue_.size() - head_ > options.queue_frames / 2 || queue_bytes_ > options.queue_bytes / 2))
+        co_await wait_in(&room_waiters_);
     co_return open();
 }
 
@@ -199,10 +201,7 @@ void Session::close(CloseCode code, std::string_view reason) {
     state_ = State::closing;
     deadline_ = base::Monotonic::now() + kCloseGrace;
     if (hub.attached) endpoint_.hub_.detach(*this);
-    auto waiters = std::move(room_waiters_);
-    room_waiters_.clear();
-    for (auto& call : waiters)
-        call();
+    wake(room_waiters_);
     schedule_flush();
 }
 
@@ -215,15 +214,13 @@ void Session::finish() {
     queue_.clear();
     head_ = 0;
     waiting_ordered_ = nullptr;
-    auto waiters = std::move(room_waiters_);
-    room_waiters_.clear();
-    for (auto& call : waiters)
-        call();
+    wake(room_waiters_);
     endpoint_.forget(*this);
 }
 
 bool Session::due(base::Monotonic::time_point now) const {
-    return now >= deadline_ || now - last_read_ > endpoint_.options_.heartbeat;
+    return now >= deadline_ || now - last_read_ > endpoint_.options_.heartbeat ||
+           (writing_ && now - last_write_ > kWriteStall);
 }
 
 void Session::on_tick(base::Monotonic::time_point now) {
@@ -231,6 +228,7 @@ void Session::on_tick(base::Monotonic::time_point now) {
         if (state_ == State::open) return close(CloseCode::unauthenticated, "not authenticated in time");
         return finish();
     }
+    if (writing_ && now - last_write_ > kWriteStall) return finish();
     if (state_ != State::open) return;
     const auto silent = now - last_read_;
     if (silent > endpoint_.options_.idle_timeout)

@@ -10,6 +10,7 @@
 
 #include <array>
 #include <memory>
+#include <string>
 #include <unordered_map>
 #include <vector>
 
@@ -17,6 +18,11 @@ namespace supd::ws {
 
 inline constexpr std::chrono::seconds kTick{1};
 inline constexpr std::size_t kReadBuffer = 64 * 1024;
+
+inline constexpr int kRetrySpreadMs = 3000;  // when the database was away for all of them
+
+/// The reason of a 1012: `{"retry_after_ms": n}` with n at random up to `spread_ms`.
+std::string retry_hint(int spread_ms);
 
 struct Endpoint::Shard {
     explicit Shard(asio::io_context& ctx) : context(ctx), tick(ctx) {}

@@ -194,6 +194,38 @@ async def test_receipts(rest: Rest) -> None:
     assert (await bob.get(f"chats/{chat}"))["unread_count"] == 0
 
 
+async def test_a_mark_that_moves_while_away_comes_with_the_resume(rest: Rest) -> None:
+    ann, bob, chat = await a_pair(rest)
+    sent = await ann.send(chat)
+    async with ann.socket() as anns:
+        cursor = (await anns.event("caught_up"))["data"]["cursor"]
+    (await bob.post(f"chats/{chat}/read", {"seq": sent["seq"]})).expect(200, 204)
+    async with ann.socket(cursor=cursor) as anns:
+        event = await anns.event("read_receipt")
+        assert event["data"]["user_id"] == bob.id and event["data"]["seq"] == sent["seq"]
+
+
+async def test_presence_frames_have_a_budget(rest: Rest) -> None:
+    ann = await a_user(rest)
+    async with ann.socket() as socket:
+        with pytest.raises(Problem) as refusal:
+            for number in range(60):
+                await socket.call("presence", {"status": "online", "status_text": str(number)})
+        assert refusal.value.status == 429 and number >= 10
+        await socket.call("ping")
+
+
+async def test_a_large_frame_waits_for_authentication(rest: Rest) -> None:
+    ann = await a_user(rest)
+    large = {"type": "ping", "ref": "1", "data": {"padding": "x" * 20_000}}
+    async with ann.socket(authenticate=False) as socket:
+        await socket.send_frame(large)
+        assert await socket.closing() == 1009
+    async with ann.socket() as socket:
+        await socket.send_frame(large)
+        await socket.call("ping")
+
+
 async def test_presence_comes_goes_and_is_only_for_those_who_share_a_chat(rest: Rest) -> None:
     ann, bob, _ = await a_pair(rest)
     stranger = await a_user(rest)

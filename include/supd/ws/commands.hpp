@@ -33,6 +33,8 @@ public:
     void ack(std::string_view data_json) const;
     void refuse(const base::Error& error) const;
     Session& session() const noexcept { return *session_; }
+    /// What was read is not needed for the answer: a command that waits long gives its memory back.
+    void drop_data() noexcept { data_ = nullptr; }
 
 private:
     std::shared_ptr<Session> session_;

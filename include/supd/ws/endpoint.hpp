@@ -5,6 +5,7 @@
 #include <supd/async/io_threads.hpp>
 #include <supd/async/task_group.hpp>
 #include <supd/http/message.hpp>
+#include <supd/http/rate_limit.hpp>
 #include <supd/http/router.hpp>
 #include <supd/net/stream.hpp>
 #include <supd/ws/commands.hpp>
@@ -26,7 +27,6 @@ struct EndpointOptions {
     std::string version;
     std::string limits_json = "{}";  ///< what hello and GET /server tell
     std::vector<std::string> origins;
-    bool any_origin = false;  ///< development
     bool compression = true;
     std::chrono::seconds heartbeat{25};
     std::chrono::seconds idle_timeout{60};
@@ -39,8 +39,8 @@ struct EndpointOptions {
 };
 
 /// Brings a session up to date after authentication: implemented by sync. Called on the session's thread; the
-/// hub has the session attached. Sends what was missed, `caught_up`, and calls Hub::go_live. Throws
-/// base::Error to refuse.
+/// hub has the session attached. Sends what was missed, `caught_up`, and calls Hub::hold and Hub::go_live.
+/// Throws base::Error to refuse.
 using CatchUp =
     std::function<asio::awaitable<void>(std::shared_ptr<Session>, std::optional<std::string> cursor)>;
 
@@ -52,6 +52,8 @@ public:
     Endpoint(const Endpoint&) = delete;
     Endpoint& operator=(const Endpoint&) = delete;
 
+    /// Authentications are counted there, by user.
+    void limit_by(http::RateLimiter& limiter) { limiter_ = &limiter; }
     void set_catch_up(CatchUp catch_up) { catch_up_ = std::move(catch_up); }
     /// Told of sessions that come and go (presence). Session's io thread.
     void on_connected(std::function<void(const std::shared_ptr<Session>&)> call) {
@@ -81,11 +83,13 @@ private:
     void forget(Session& session);
     void tick(Shard& shard);
 
-    async::IoThreads& threads_;
+    void admit(const http::Caller& caller) const;
+
     Hub& hub_;
     const http::Authenticator& authenticator_;
     const Commands& commands_;
     EndpointOptions options_;
+    http::RateLimiter* limiter_ = nullptr;
     CatchUp catch_up_;
     std::vector<std::function<void(const std::shared_ptr<Session>&)>> connected_;
     std::vector<std::function<void(const http::Caller&)>> disconnected_;

@@ -27,6 +27,9 @@ public:
 
     explicit FrameDecoder(bool deflate = false) : deflate_(deflate) {}
 
+    /// Messages larger than this, also after inflating, are 1009; at most kMaxMessageBytes.
+    void limit_messages(std::size_t bytes) noexcept { max_message_ = bytes; }
+
     /// Takes bytes from the front of `data`, unmasking them in place, until an event is complete or data is
     /// empty.
     Event next(std::span<char>& data);
@@ -39,6 +42,7 @@ private:
 
     bool deflate_;
     bool failed_ = false;
+    std::size_t max_message_ = kMaxMessageBytes;
 
     // The header of the current frame, gathered byte by byte when it arrives in parts.
     unsigned char header_[14] = {};

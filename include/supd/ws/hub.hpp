@@ -12,6 +12,8 @@
 
 #include <boost/asio/awaitable.hpp>
 
+#include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -54,9 +56,14 @@ public:
         std::vector<Head> heads;     ///< of the asked chats, those that moved since the last w
         std::vector<Joined> joined;  ///< memberships of the asked users that began since the last w
     };
-    /// Entries with after < seq, ascending, at most `limit`.
-    virtual asio::awaitable<std::vector<ChatEvent>> read(base::ChatId chat, std::int64_t after,
-                                                         std::size_t limit) = 0;
+    struct Page {
+        std::vector<ChatEvent> events;
+        bool more = false;  ///< the page was cut: there are entries behind it
+    };
+    /// The next entries with after < seq, ascending: a page bounded in rows and bytes.
+    virtual asio::awaitable<Page> read(base::ChatId chat, std::int64_t after) = 0;
+    /// Read and delivered marks that the user should know of and that moved since, as frames (JSON).
+    virtual asio::awaitable<std::vector<std::string>> marks(base::UserId user, std::uint64_t since_w) = 0;
     virtual asio::awaitable<Sweep> sweep(std::uint64_t since_w, std::vector<base::ChatId> chats,
                                          std::vector<base::UserId> users) = 0;
 };
@@ -78,9 +85,18 @@ enum class CloseCode : std::uint16_t {
     rate_limited = 4429,
 };
 
+/// The hub's times; tests give others.
+struct HubOptions {
+    std::chrono::milliseconds gap_patience{25};  ///< then what is missing is read
+    std::chrono::milliseconds sweep_pause{1000};
+    /// What is committed is on its way here and needs no reading; only what has not come by then is.
+    std::chrono::milliseconds in_flight{250};
+    std::chrono::milliseconds cursor_every{10'000};
+};
+
 class Hub {
 public:
-    Hub(async::IoThreads& threads, LogSource& log);
+    Hub(async::IoThreads& threads, LogSource& log, HubOptions options = {});
     ~Hub();
     Hub(const Hub&) = delete;
     Hub& operator=(const Hub&) = delete;
@@ -94,6 +110,9 @@ public:
 
     /// Ephemeral: to every session of the chat's subscribers except one user's; never replayed.
     void send_to_chat(base::ChatId chat, FramePtr frame, base::UserId except);
+    /// A read or delivered mark, to the chat's subscribers or to one user of them only. Who cannot take it
+    /// now is told by a later sweep.
+    void send_mark(base::ChatId chat, FramePtr frame, base::UserId only = {});
     /// To every session of these users, except one session (nil = none).
     void send_to_users(std::vector<base::UserId> users, FramePtr frame, base::SessionId except = {});
     /// Closes the session's socket with code and reason.
@@ -103,23 +122,25 @@ public:
     std::size_t connected() const noexcept;
 
     // -- called on the session's own io thread --------------------------------------------------------------
-    /// From now on events for this user reach the session, held back until its catch-up is done.
+    /// First step: the session is known, its snapshot is about to be read.
     void attach(const std::shared_ptr<Session>& session);
-    /// Ends holding back: `chats` are the chats of the snapshot of `w` with the last seq that the catch-up
-    /// has covered.
-    void go_live(const std::shared_ptr<Session>& session, const std::vector<LogSource::Head>& chats,
-                 std::uint64_t w);
+    /// Second step: `chats` are the chats of the snapshot of `w`, each with its last seq. From here on the
+    /// hub notes what the session does not get yet.
+    void hold(Session& session, const std::vector<LogSource::Head>& chats, std::uint64_t w);
+    /// Last step: the session has been sent everything up to the heads of hold(). What came since is read
+    /// from the log, chat by chat, before anything newer of that chat.
+    void go_live(const std::shared_ptr<Session>& session);
     void detach(Session& session);
     /// The session is live and gets this chat's events: a cheap answer to "is it a member", as fresh as
     /// delivery.
-    bool subscribed(const Session& session, base::ChatId chat);
+    bool subscribed(Session& session, base::ChatId chat);
 
     class Shard;
 
 private:
     Shard& here();
     std::vector<std::unique_ptr<Shard>> shards_;
-    async::IoThreads& threads_;
+    std::atomic<std::uint64_t> next_arrival_{1};
 };
 
 }  // namespace supd::ws

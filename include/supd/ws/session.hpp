@@ -17,6 +17,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace supd::ws {
@@ -41,8 +42,8 @@ public:
     // ----------------------------------------------------------------------------------------------
     /// Queues a frame; written at the end of this turn of the loop together with what else is queued.
     void send(FramePtr frame);
-    /// May be left out when the client is slow: typing, presence.
-    void send_ephemeral(const FramePtr& frame);
+    /// Left out, and false, when the client is slow: typing, presence, marks.
+    bool send_ephemeral(const FramePtr& frame);
     void send_json(std::string_view json) { send(make_frame(json)); }
     void send_ack(std::string_view ref, std::string_view data_json);
     void send_error(std::string_view ref, const base::Error& error);
@@ -56,11 +57,21 @@ public:
     // ---------------------------------------------------------
     struct HubState {
         bool attached = false;
+        bool held = false;  ///< subscribed, but still being told what it has missed
         bool live = false;
-        bool news = false;  ///< something durable was queued since the last cursor frame
+        bool news = false;             ///< something durable was queued since the last cursor frame
+        bool marks_missed = false;     ///< marks moved that it was not told of
+        std::uint64_t arrival = 0;     ///< growing over all sessions: the newest of a device stays
+        std::uint64_t attachment = 0;  ///< counts its attach(): a resume is one more
+        std::size_t owed = 0;          ///< chats in which it lacks what came while it was held
         base::Monotonic::time_point cursor_sent{};
-        std::uint64_t cursor_w = 0;  ///< of the last cursor that the client was given
+        std::uint64_t cursor_w = 0;       ///< of the last cursor that the client was given
+        std::uint64_t subscribed_in = 0;  ///< the sweep during which it last got a new subscription
         std::vector<base::ChatId> chats;
+        /// Entries of its own, acknowledged while it was not live: chat and seq.
+        std::vector<std::pair<base::ChatId, std::int64_t>> own;
+        /// Joins that came before hold(): chat, and the last seq before it.
+        std::vector<std::pair<base::ChatId, std::int64_t>> joins;
     };
     HubState hub;
 
@@ -79,8 +90,11 @@ private:
     void run_command(const std::string& type, const std::string& ref,
                      const std::shared_ptr<nlohmann::json>& document);
     asio::awaitable<void> run_ordered(std::shared_ptr<Session> self, const CommandRow* row, Command command);
+    asio::awaitable<void> await_resume(std::shared_ptr<Session> self);
     asio::awaitable<void> catch_up(std::shared_ptr<Session> self, std::optional<std::string> cursor);
-    asio::awaitable<bool> room_for_catch_up();
+    using Waiters = std::vector<std::function<void()>>;
+    asio::awaitable<void> wait_in(Waiters* waiters);
+    static void wake(Waiters& waiters);
     void unblock();
     bool take_token();
 
@@ -106,8 +120,9 @@ private:
     bool flush_scheduled_ = false;
     bool catching_up_ = false;
     bool resume_allowed_ = false;
-    bool blocked_ = false;  // an ordered command runs: input waits in held_
-    int pipelined_ = 0;     // commands under way that answer by themselves
+    bool resume_awaited_ = false;  // catching up has not begun: a cursor may come
+    bool blocked_ = false;         // an ordered command runs: input waits in held_
+    int pipelined_ = 0;            // commands under way that answer by themselves
     std::function<void()> waiting_ordered_;
     std::string held_;
 
@@ -115,11 +130,12 @@ private:
     std::size_t head_ = 0;
     std::size_t queue_bytes_ = 0;
     std::size_t head_offset_ = 0;  // bytes of the front frame that are written already
-    std::vector<std::function<void()>> room_waiters_;
-    std::vector<std::function<void()>> catch_up_waiters_;
+    Waiters room_waiters_;
+    Waiters catch_up_waiters_;
 
     base::Monotonic::time_point last_read_;
-    base::Monotonic::time_point deadline_;  // of authentication, then of the close handshake
+    base::Monotonic::time_point last_write_{};  // while writing_: when the socket last took something
+    base::Monotonic::time_point deadline_;      // of authentication, then of the close handshake
     bool ping_sent_ = false;
     double tokens_;
     base::Monotonic::time_point tokens_at_;
