@@ -145,19 +145,27 @@ std::vector<Presence> Board::watch(SessionId session, const std::vector<UserId>&
     return out;
 }
 
+bool Board::Bucket::take(base::Monotonic::time_point now, double per_second, double burst) {
+    const double passed = at ? std::chrono::duration<double>(now - *at).count() : burst / per_second;
+    tokens = static_cast<float>(std::min(burst, static_cast<double>(tokens) + passed * per_second));
+    at = now;
+    if (tokens < 1) return false;
+    tokens -= 1;
+    return true;
+}
+
 bool Board::may_type(SessionId session) {
     const std::lock_guard lock(mutex_);
     const auto entry = sessions_.find(session);
-    if (entry == sessions_.end()) return false;
-    auto& one = entry->second;
-    const auto now = clock_.steady();
-    const double passed = one.typed ? std::chrono::duration<double>(now - *one.typed).count() : kTypingBurst;
-    one.typing_tokens = static_cast<float>(
-        std::min(kTypingBurst, static_cast<double>(one.typing_tokens) + passed * kTypingPerSecond));
-    one.typed = now;
-    if (one.typing_tokens < 1) return false;
-    one.typing_tokens -= 1;
-    return true;
+    return entry != sessions_.end() &&
+           entry->second.typing.take(clock_.steady(), kTypingPerSecond, kTypingBurst);
+}
+
+bool Board::may_say(SessionId session) {
+    const std::lock_guard lock(mutex_);
+    const auto entry = sessions_.find(session);
+    return entry != sessions_.end() &&
+           entry->second.saying.take(clock_.steady(), kPresencePerSecond, kPresenceBurst);
 }
 
 std::size_t Board::watched() const {

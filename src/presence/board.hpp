@@ -54,14 +54,22 @@ public:
     std::vector<Presence> watch(SessionId session, const std::vector<UserId>& users);
     /// Takes a token for a typing frame; false = drop it.
     bool may_type(SessionId session);
+    /// Takes a token for a presence frame; false = refuse it.
+    bool may_say(SessionId session);
     std::size_t watched() const;
 
 private:
+    struct Bucket {
+        float tokens = 0;
+        std::optional<base::Monotonic::time_point> at;
+
+        bool take(base::Monotonic::time_point now, double per_second, double burst);
+    };
     struct Session {
         UserId user;
         int sockets = 0;  // a replaced socket may go after its successor came
-        float typing_tokens = 0;
-        std::optional<base::Monotonic::time_point> typed;
+        Bucket typing;
+        Bucket saying;
         std::vector<UserId> watches;
     };
     struct Person {

@@ -76,6 +76,9 @@ asio::awaitable<std::string> on_presence(Context& context, ws::Command command) 
     if (!name.empty() && !status) reader.fail("status", "bad_format", "One of online, away, offline.");
     auto text = reader.maybe_text("status_text", {.min = 0, .max = kMaxStatusTextBytes}).value_or("");
     reader.finish();
+    if (!context.board.may_say(command.caller().session))
+        throw base::Error(429, "rate_limited", "Too many changes of presence; slow down.")
+            .with_header("Retry-After", "1");
     if (const auto notice = context.board.say(command.caller().user, *status, std::move(text)))
         tell(context.hub, *notice);
     co_return std::string("{}");

@@ -1,15 +1,21 @@
 #include "coalescer.hpp"
 
 #include <supd/base/error.hpp>
+#include <supd/base/log.hpp>
 #include <supd/receipts/limits.hpp>
 
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
-#include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <typeinfo>
 
 namespace supd::receipts {
+namespace {
+
+constexpr int kMaxFaults = 5;  // in a row, before a batch that the database refuses is given up
+
+}  // namespace
 
 Coalescer::Coalescer(db::Database& database, async::IoThreads& threads,
                      std::function<void(const std::vector<Moved>&)> announce)
@@ -55,25 +61,45 @@ void Coalescer::put_back(const std::vector<Mark>& marks) {
 
 asio::awaitable<void> Coalescer::drain() {
     asio::steady_timer timer(threads_.context(0));
+    int faults = 0;
     for (;;) {
         timer.expires_after(kFlushInterval);
         co_await timer.async_wait(asio::use_awaitable);
         const auto batch = take();
         if (batch.empty()) co_return;
         try {
-            auto work = [&](db::Transaction& tx) { return store::move(tx, batch); };
-            announce_(co_await database_.transact(work));
+            co_await flush(batch);
+            faults = 0;
         } catch (const base::Error&) {
             put_back(batch);  // the database is away: marks only move forward, so trying again is safe
         } catch (const std::exception& fault) {
-            spdlog::error("receipts lost: {}", fault.what());
+            base::log::error("receipts_not_stored", {{"kind", typeid(fault).name()}, {"attempt", ++faults}});
+            if (faults < kMaxFaults) put_back(batch);
         }
+    }
+}
+
+asio::awaitable<void> Coalescer::flush(const std::vector<Mark>& batch) {
+    auto work = [&](db::Transaction& tx) { return store::move(tx, batch); };
+    announce_(co_await database_.transact(work));
+}
+
+// What still waits: nobody has an acknowledgement for it, so nobody would send it again.
+asio::awaitable<void> Coalescer::flush_rest() {
+    try {
+        for (auto batch = take(); !batch.empty(); batch = take())
+            co_await flush(batch);
+    } catch (const std::exception& fault) {
+        base::log::error("receipts_not_stored", {{"kind", typeid(fault).name()}});
     }
 }
 
 void Coalescer::stop() {
     tasks_.cancel();
     tasks_.wait();
+    async::TaskGroup last("receipts");
+    last.spawn(threads_.context(0).get_executor(), flush_rest());
+    last.wait();
 }
 
 }  // namespace supd::receipts

@@ -26,10 +26,13 @@ public:
 
     /// Throws 503 `overloaded` when too many wait.
     void add(const Mark& mark);
+    /// Writes what waits. Not on an io thread; the database and the io threads must still run.
     void stop();
 
 private:
     asio::awaitable<void> drain();
+    asio::awaitable<void> flush(const std::vector<Mark>& batch);
+    asio::awaitable<void> flush_rest();
     /// Empty: nothing waits, and the next add() starts over.
     std::vector<Mark> take();
     void put_back(const std::vector<Mark>& marks);

@@ -2,6 +2,7 @@
 #include "context.hpp"
 
 #include <supd/base/json.hpp>
+#include <supd/chatlog/reader.hpp>
 #include <supd/chats/membership.hpp>
 #include <supd/receipts/limits.hpp>
 
@@ -26,10 +27,8 @@ std::string frame_json(std::string_view type, const Moved& moved, std::int64_t s
 }
 
 void send(ws::Hub& hub, const Moved& moved, ws::FramePtr frame) {
-    if (moved.member_count <= static_cast<std::int64_t>(kMaxFanoutMembers))
-        hub.send_to_chat(moved.mark.chat, std::move(frame), {});
-    else
-        hub.send_to_users({moved.mark.user}, std::move(frame));
+    const bool all = moved.member_count <= static_cast<std::int64_t>(chatlog::kMaxMarkMembers);
+    hub.send_mark(moved.mark.chat, std::move(frame), all ? base::UserId() : moved.mark.user);
 }
 
 }  // namespace

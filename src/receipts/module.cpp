@@ -1,4 +1,4 @@
-#include "context.hpp"
+#include "routes.hpp"
 
 #include <supd/receipts/receipts.hpp>
 
@@ -12,14 +12,18 @@ Module::Module(db::Database& database, ws::Hub& hub, async::IoThreads& threads)
 Module::~Module() = default;
 
 void Module::add_routes(http::Router& router) {
-    http::Route route;
-    route.method = "POST";
-    route.path = "/api/v1/chats/:id/read";
-    route.policy = http::Policy::user;
-    route.limit = http::Limit::message;
-    route.operation = "mark_read";
-    route.handler = [this](http::Request request) { return handle_read(*context_, std::move(request)); };
-    router.add(std::move(route));
+    for (const auto& row : kRoutes) {
+        http::Route route;
+        route.method = row.method;
+        route.path = row.path;
+        route.policy = http::Policy::user;
+        route.limit = row.limit;
+        route.operation = row.operation;
+        route.handler = [this, handle = row.handle](http::Request request) {
+            return handle(*context_, std::move(request));
+        };
+        router.add(std::move(route));
+    }
 }
 
 void Module::add_commands(ws::Commands& commands) {

@@ -14,7 +14,8 @@ inline constexpr std::chrono::seconds kOfflineDelay{5};
 /// Typing frames of one session (token bucket); what is above is dropped without a word.
 inline constexpr double kTypingPerSecond = 2;
 inline constexpr double kTypingBurst = 6;
-/// Clients stop showing "typing" after this, unless told again.
-inline constexpr std::chrono::seconds kTypingShown{8};
+/// Presence frames of one session (token bucket); what is above is refused with 429.
+inline constexpr double kPresencePerSecond = 1;
+inline constexpr double kPresenceBurst = 20;
 
 }  // namespace supd::presence

@@ -12,8 +12,5 @@ inline constexpr std::chrono::milliseconds kFlushInterval{200};
 /// `overloaded`.
 inline constexpr std::size_t kMaxBatch = 1000;
 inline constexpr std::size_t kMaxPending = 50'000;
-/// In larger chats a mark is told only to the reader's own devices: everybody telling everybody grows with
-/// the square. Who wants to know asks GET /chats/:id/reads.
-inline constexpr std::size_t kMaxFanoutMembers = 100;
 
 }  // namespace supd::receipts
