@@ -13,6 +13,7 @@
 #include <supd/chatlog/writer.hpp>
 #include <supd/chats/chat.hpp>
 #include <supd/chats/chats.hpp>
+#include <supd/chats/limits.hpp>
 #include <supd/db/database.hpp>
 #include <supd/http/idempotency.hpp>
 #include <supd/http/rate_limit.hpp>
@@ -69,10 +70,7 @@ accounts::Config accounts_config(const Config& config) {
     for (const auto& secret : config.auth.jwt_previous_secrets)
         out.secrets.emplace_back(secret.reveal());
     out.issuer = config.name;
-    using crypto::PasswordProfile;
-    out.password_profile = config.auth.password_hash == "minimal"       ? PasswordProfile::minimal
-                           : config.auth.password_hash == "interactive" ? PasswordProfile::interactive
-                                                                        : PasswordProfile::moderate;
+    out.password_profile = crypto::password_profile(config.auth.password_hash);
     out.registration_open = config.auth.registration == "open";
     return out;
 }
@@ -89,6 +87,7 @@ http::RateLimitOptions limit_options(const Config& config) {
     out.api = rule(config.rate_limit.api_per_minute, config.rate_limit.api_burst);
     out.auth = rule(config.rate_limit.auth_per_minute, config.rate_limit.auth_burst);
     out.message = rule(config.rate_limit.message_per_minute, config.rate_limit.message_burst);
+    out.people = rule(chats::kPeopleAddedPerMinute, chats::kPeopleAddedBurst);
     return out;
 }
 
@@ -98,7 +97,6 @@ ws::EndpointOptions endpoint_options(const Config& config) {
     out.version = version();
     out.limits_json = limits_json();
     out.origins = config.server.cors_origins;
-    out.any_origin = false;
     out.compression = config.websocket.compression;
     out.heartbeat = std::chrono::seconds(config.websocket.heartbeat_s);
     out.idle_timeout = std::chrono::seconds(config.websocket.idle_timeout_s);
@@ -130,7 +128,7 @@ chatlog::Writer::Options writer_options(std::string url) {
 sync::ChatPage list_chats_by_id(db::Transaction& tx, base::UserId user, base::ChatId after,
                                 std::size_t limit) {
     sync::ChatPage out;
-    for (const auto& chat : chats::chats_after(tx, user, after, limit + 1)) {
+    for (const auto& chat : chats::list_chats(tx, user, after, limit + 1)) {
         if (out.chats.size() == limit) {
             out.more = true;
             break;
@@ -196,7 +194,7 @@ struct App::Parts {
           limiter(limit_options(config)),
           idempotency(database),
           accounts(database, cpu, limiter, revocations, accounts_config(config)),
-          chats(database, hub),
+          chats(database, hub, limiter),
           messages(database, writer, hub),
           receipts(database, hub, io),
           presence(database, hub, io, clock),
@@ -219,6 +217,7 @@ struct App::Parts {
         receipts.add_commands(commands);
         presence.add_commands(commands);
         presence.watch(endpoint);
+        endpoint.limit_by(limiter);
         endpoint.set_catch_up(
             [this](std::shared_ptr<ws::Session> session, std::optional<std::string> cursor) {
                 return sync.catch_up(std::move(session), std::move(cursor));
@@ -232,7 +231,7 @@ struct App::Parts {
             });
         messages.add_jobs(jobs);
         add_periodic_jobs(jobs);
-        observe(metrics, database, cpu, writer, hub, endpoint, reader);
+        observe(metrics, database, cpu, writer, hub, endpoint);
     }
 
     http::ServerServices services(bool is_public) {
@@ -323,7 +322,7 @@ void App::stop() {
     if (!dry) base::log::warn("io_threads_abandoned");
 }
 
-void App::reload() {
+void App::reload_certificate() {
     auto& p = *parts_;
     if (p.tls) {
         const auto fault = p.tls->reload();

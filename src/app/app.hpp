@@ -29,8 +29,8 @@ public:
     std::string ready_line() const;
     /// Unready, stop accepting, sockets 1012 with a spread hint, drain, flush; done within the grace.
     void stop();
-    /// SIGHUP: certificates, log level.
-    void reload();
+    /// Reads the certificate and its key again; what is wrong with them is logged and changes nothing.
+    void reload_certificate();
 
     const http::Router& routes() const;
     const ws::Commands& commands() const;

@@ -13,6 +13,7 @@
 
 #include <functional>
 #include <iostream>
+#include <utility>
 
 namespace supd::app {
 namespace {
@@ -58,6 +59,11 @@ public:
     }
 
     int run(int argc, char** argv) {
+        const auto named = [&](const CLI::App* sub) { return sub->check_name(argv[1]); };
+        if (argc > 1 && *argv[1] != '-' && std::as_const(app_).get_subcommands(named).empty()) {
+            std::cerr << "supd: there is no command '" << argv[1] << "'; see supd --help\n";
+            return kExitUsage;
+        }
         try {
             app_.parse(argc, argv);
         } catch (const CLI::ParseError& error) {
@@ -93,9 +99,9 @@ private:
     }
 
     void add_serve() {
-        auto* serve = configured(app_, "serve", "Run the daemon", [](const LoadedConfig& loaded) {
+        auto* serve = configured(app_, "serve", "Run the daemon", [this](const LoadedConfig& loaded) {
             base::log::set_level(loaded.config.log.level);
-            return run_serve(loaded.config);
+            return run_serve(loaded.config, [this] { return flags_.load().config; });
         });
         serve->add_option("--port", flags_.port, "TCP port of the public listener; 0 = any free one");
         serve->add_option("--admin-port", flags_.admin_port,

@@ -38,7 +38,7 @@ std::string first_line(const tcp::endpoint& server) {
 }
 
 asio::ip::address reachable(const std::string& host) {
-    const auto address = asio::ip::make_address(host);
+    auto address = asio::ip::make_address(host);
     if (!address.is_unspecified()) return address;
     if (address.is_v6()) return asio::ip::address_v6::loopback();
     return asio::ip::address_v4::loopback();

@@ -18,16 +18,10 @@ struct Opened {
     std::unique_ptr<db::Connection> connection;
 };
 
-crypto::PasswordProfile profile_of(const Config& config) {
-    if (config.auth.password_hash == "minimal") return crypto::PasswordProfile::minimal;
-    if (config.auth.password_hash == "interactive") return crypto::PasswordProfile::interactive;
-    return crypto::PasswordProfile::moderate;
-}
-
 accounts::PasswordSource password_of(const Config& config, const UserOptions& options) {
     accounts::PasswordSource source;
     if (options.password_stdin) source.from = &std::cin;
-    source.profile = profile_of(config);
+    source.profile = crypto::password_profile(config.auth.password_hash);
     return source;
 }
 

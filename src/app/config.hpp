@@ -47,6 +47,7 @@ struct Config {
         std::int64_t pool_size = 8;
         std::string run_as = "postgres";
         std::int64_t statement_timeout_s = 5;
+        std::int64_t connect_patience_s = 10;
     } database;
 
     struct Redis {

@@ -1,8 +1,8 @@
 #include "config_keys.hpp"
 
+#include <supd/net/address.hpp>
+
 #include <boost/asio/ip/address.hpp>
-#include <boost/asio/ip/network_v4.hpp>
-#include <boost/asio/ip/network_v6.hpp>
 
 #include <algorithm>
 #include <array>
@@ -75,16 +75,6 @@ bool exact_origin(const std::string& origin) {
     return false;
 }
 
-bool address_or_network(const std::string& text) {
-    boost::system::error_code ec;
-    asio::ip::make_address(text, ec);
-    if (!ec) return true;
-    const auto v4 = asio::ip::make_network_v4(text, ec);
-    if (!ec) return v4 == v4.canonical();
-    const auto v6 = asio::ip::make_network_v6(text, ec);
-    return !ec && v6 == v6.canonical();
-}
-
 bool plain_name(const std::string& name) {
     return !name.empty() && name.size() <= kMaxName &&
            name.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.:-_") ==
@@ -128,7 +118,7 @@ private:
             }
         }
         for (const auto& proxy : config_.server.trusted_proxies) {
-            if (!address_or_network(proxy)) {
+            if (!net::Network::parse(proxy)) {
                 fault("server.trusted_proxies: \"" + proxy +
                       "\" is not an address or a network like 10.0.0.0/8");
             }

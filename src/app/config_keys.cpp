@@ -62,6 +62,10 @@ std::vector<Key> make_keys() {
         {"database", "statement_timeout_s",
          NumberPlace{[](C& c) -> auto& { return c.database.statement_timeout_s; }, 1, 60}, "",
          "Longest time of one statement, and of a transaction that does nothing."},
+        {"database", "connect_patience_s",
+         NumberPlace{[](C& c) -> auto& { return c.database.connect_patience_s; }, 0, 3600}, "",
+         "How long `supd serve` waits at start for a database that does not answer yet, before it exits with "
+         "69."},
 
         {"redis", "url", SecretPlace{[](C& c) -> auto& { return c.redis.url; }}, "REDIS_URL",
          "redis://[:password@]host:port or rediss://... Used once several processes share one database; a "
@@ -198,6 +202,25 @@ std::string_view section_about(std::string_view section) {
     if (section == "websocket") return "/ws";
     if (section == "log") return "Logging.";
     return "";
+}
+
+namespace {
+
+bool same(const base::Secret& a, const base::Secret& b) {
+    return a.reveal() == b.reveal();
+}
+bool same(const std::vector<base::Secret>& a, const std::vector<base::Secret>& b) {
+    return std::ranges::equal(a, b, {}, &base::Secret::reveal, &base::Secret::reveal);
+}
+template <class T>
+bool same(const T& a, const T& b) {
+    return a == b;
+}
+
+}  // namespace
+
+bool same_value(Config a, Config b, const Key& key) {
+    return std::visit([&](const auto& place) { return same(place.at(a), place.at(b)); }, key.place);
 }
 
 }  // namespace supd::app

@@ -71,6 +71,9 @@ struct RawEntry {
 /// Puts the value in its place; a text for people when it does not fit (never quoting a secret), else empty.
 std::string assign(Config& config, const Key& key, const RawEntry& entry);
 
+/// Both hold the same under this key.
+bool same_value(Config a, Config b, const Key& key);
+
 /// The entries of a TOML file, faults appended.
 std::vector<RawEntry> read_toml(const std::filesystem::path& path, std::vector<std::string>& faults);
 

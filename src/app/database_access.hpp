@@ -22,7 +22,6 @@ public:
     /// libpq connection string or URI.
     const std::string& url() const noexcept { return url_; }
     /// Null with a configured database, and beside a running daemon.
-    db::EmbeddedPostgres* embedded() const noexcept { return embedded_.get(); }
     /// Applies pending migrations when this process owns the server, else checks that none is pending.
     void make_usable() const;
     /// A connection for one command; must not outlive this object.

@@ -1,14 +1,19 @@
 #include "health.hpp"
 
+#include <supd/base/log.hpp>
+
 #include <nlohmann/json.hpp>
 
 #include <limits>
+#include <typeinfo>
 
 namespace supd::app {
 namespace {
 
 constexpr std::chrono::milliseconds kProbeKept{
     1000};  // probes are cheap to ask and must stay cheap to answer
+
+constexpr std::chrono::milliseconds kProbePatience{3000};
 
 using http::Limit;
 using http::Policy;
@@ -23,16 +28,27 @@ Health::Health(db::Database& database, jobs::Queue& jobs, std::string version)
       version_(std::move(version)),
       w_age_s_(std::numeric_limits<double>::quiet_NaN()) {}
 
+// One question at a time, whoever asks meanwhile gets the last answer: during a stall probes must not fill
+// the queue that they look at. A question without an answer for long is one.
 asio::awaitable<Health::Probe> Health::probe() {
+    const auto now = base::Monotonic::now();
     {
         const std::lock_guard lock(mutex_);
-        if (last_.at != base::Monotonic::time_point{} && base::Monotonic::now() - last_.at < kProbeKept)
-            co_return last_;
+        const bool known = last_.at != base::Monotonic::time_point{};
+        if (asking_ && now - asked_ >= kProbePatience) last_ = {false, now};
+        if (known && (asking_ || now - last_.at < kProbeKept)) co_return last_;
+        asking_ = true;
+        asked_ = now;
     }
     Probe fresh;
-    fresh.database = co_await database_.reachable();
+    try {
+        fresh.database = co_await database_.reachable();
+    } catch (const std::exception& error) {
+        base::log::error("probe_failed", {{"kind", typeid(error).name()}});
+    }
     fresh.at = base::Monotonic::now();
     const std::lock_guard lock(mutex_);
+    asking_ = false;
     last_ = fresh;
     co_return fresh;
 }
@@ -86,21 +102,21 @@ asio::awaitable<void> Health::measure_w_age(chatlog::Reader& reader) {
     w_age_s_ = age;
 }
 
+asio::awaitable<Reply> Health::scrape(metrics::Registry& metrics, chatlog::Reader& reader) {
+    co_await measure_w_age(reader);
+    Reply out;
+    out.content_type = "text/plain; version=0.0.4; charset=utf-8";
+    out.body = metrics.expose();
+    co_return out;
+}
+
 void Health::add_admin_routes(http::Router& router, metrics::Registry& metrics, chatlog::Reader& reader) {
     add_routes(router);
     metrics.gauge_callback("stream_w_age_seconds",
                            "Age of the oldest writing transaction: cursors cannot move past it",
                            [this] { return w_age_s_.load(); });
-    auto* registry = &metrics;
-    auto* log = &reader;
     router.add({"GET", "/metrics", Policy::open, Limit::none, "get_metrics",
-                [this, registry, log](Request) -> asio::awaitable<Reply> {
-                    co_await measure_w_age(*log);
-                    Reply out;
-                    out.content_type = "text/plain; version=0.0.4; charset=utf-8";
-                    out.body = registry->expose();
-                    co_return out;
-                }});
+                [this, &metrics, &reader](Request) { return scrape(metrics, reader); }});
 }
 
 }  // namespace supd::app

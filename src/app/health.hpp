@@ -35,6 +35,7 @@ private:
     asio::awaitable<http::Reply> readyz(http::Request request);
     asio::awaitable<http::Reply> livez(http::Request request);
     asio::awaitable<void> measure_w_age(chatlog::Reader& reader);
+    asio::awaitable<http::Reply> scrape(metrics::Registry& metrics, chatlog::Reader& reader);
 
     db::Database& database_;
     jobs::Queue& jobs_;
@@ -42,6 +43,8 @@ private:
     base::Monotonic::time_point started_ = base::Monotonic::now();
     std::atomic<bool> ready_{false};
     std::mutex mutex_;
+    bool asking_ = false;
+    base::Monotonic::time_point asked_;
     Probe last_;
     std::atomic<double> w_age_s_;  // NaN: not known
 };

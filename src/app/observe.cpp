@@ -3,7 +3,7 @@
 namespace supd::app {
 
 void observe(metrics::Registry& metrics, db::Database& database, async::BlockingPool& cpu,
-             chatlog::Writer& writer, ws::Hub& hub, ws::Endpoint& endpoint, chatlog::Reader&) {
+             chatlog::Writer& writer, ws::Hub& hub, ws::Endpoint& endpoint) {
     metrics.gauge_callback("db_pool_queued", "Transactions that wait for a database connection",
                            [&] { return static_cast<double>(database.queued()); });
     metrics.gauge_callback("db_pool_busy", "Database connections in use",

@@ -12,6 +12,6 @@
 namespace supd::app {
 
 void observe(metrics::Registry& metrics, db::Database& database, async::BlockingPool& cpu,
-             chatlog::Writer& writer, ws::Hub& hub, ws::Endpoint& endpoint, chatlog::Reader& reader);
+             chatlog::Writer& writer, ws::Hub& hub, ws::Endpoint& endpoint);
 
 }  // namespace supd::app

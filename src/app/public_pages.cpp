@@ -64,11 +64,15 @@ std::string server_json(const std::string& name) {
     return out.dump();
 }
 
+asio::awaitable<Reply> answer(Reply reply) {
+    co_return reply;
+}
+
 http::Handler constant(std::string type, std::string body) {
     Reply reply;
     reply.content_type = std::move(type);
     reply.body = std::move(body);
-    return [reply](Request) -> asio::awaitable<Reply> { co_return reply; };
+    return [reply](Request) { return answer(reply); };
 }
 
 }  // namespace
@@ -83,6 +87,9 @@ std::string limits_json() {
     out["edits"] = messages::kMaxEdits;
     out["chat_members"] = chats::kMaxMembers;
     out["chats_per_user"] = chats::kMaxChatsPerUser;
+    out["chats_created"] = chats::kMaxChatsCreated;
+    out["people_added_at_once"] = chats::kPeopleAddedBurst;
+    out["people_added_per_minute"] = chats::kPeopleAddedPerMinute;
     out["title_bytes"] = chats::kMaxTitleBytes;
     out["page"] = messages::kMaxPage;
     out["frame_bytes"] = ws::kMaxMessageBytes;

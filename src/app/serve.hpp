@@ -3,10 +3,12 @@
 
 #include "config.hpp"
 
+#include <functional>
+
 namespace supd::app {
 
 /// Returns the exit code. Throws ConfigError, db::PostgresError, db::MigrationError for what keeps it from
-/// starting.
-int run_serve(Config config);
+/// starting. `reread` loads the configuration anew, for SIGHUP; it may throw ConfigError.
+int run_serve(const Config& given, const std::function<Config()>& reread);
 
 }  // namespace supd::app

@@ -120,7 +120,8 @@ def test_migrations_go_up_down_and_up(binary: str, postgres, tmp_path: Path) -> 
 
 
 def test_a_database_that_is_away_is_69(binary: str, tmp_path: Path) -> None:
-    away = {"DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none", "SUPD__MODE": "development"}
+    away = {"DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none", "SUPD__MODE": "development",
+            "SUPD__DATABASE__CONNECT_PATIENCE_S": "0"}
     for arguments in (("serve",), ("migrate", "status"), ("user", "list"), ("jobs", "list")):
         done = supd(binary, *arguments, "--data-dir", str(tmp_path / "data"), **away)
         assert done.returncode == UNAVAILABLE and done.stderr, arguments
