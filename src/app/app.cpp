@@ -16,6 +16,7 @@
 #include <supd/chats/limits.hpp>
 #include <supd/db/database.hpp>
 #include <supd/http/idempotency.hpp>
+#include <supd/http/limits.hpp>
 #include <supd/http/rate_limit.hpp>
 #include <supd/http/server.hpp>
 #include <supd/jobs/job_metrics.hpp>
@@ -128,13 +129,15 @@ chatlog::Writer::Options writer_options(std::string url) {
 sync::ChatPage list_chats_by_id(db::Transaction& tx, base::UserId user, base::ChatId after,
                                 std::size_t limit) {
     sync::ChatPage out;
+    std::size_t bytes = 0;
     for (const auto& chat : chats::list_chats(tx, user, after, limit + 1)) {
-        if (out.chats.size() == limit) {
+        if (out.chats.size() == limit || bytes >= http::kPageBytes) {
             out.more = true;
             break;
         }
         std::string json;
         chats::append_chat_json(json, chat);
+        bytes += json.size();
         out.chats.push_back(std::move(json));
         out.ids.push_back(chat.id);
     }

@@ -4,6 +4,7 @@
 #include "wire.hpp"
 
 #include <supd/chats/limits.hpp>
+#include <supd/http/limits.hpp>
 
 #include <nlohmann/json.hpp>
 
@@ -53,13 +54,13 @@ asio::awaitable<http::Reply> handle_list(Context& context, http::Request request
     auto work = [&](db::Transaction& tx) { return list_chats(tx, user, *after, limit + 1); };
     auto chats = co_await context.database.transact(db::Access::read_only, work);
     std::string out = "{\"items\":[";
-    const auto shown = std::min(limit, chats.size());
-    for (std::size_t i = 0; i < shown; ++i) {
-        if (i) out += ',';
-        append_chat_json(out, chats[i]);
+    std::size_t shown = 0;
+    for (; shown < std::min(limit, chats.size()) && out.size() < http::kPageBytes; ++shown) {
+        if (shown) out += ',';
+        append_chat_json(out, chats[shown]);
     }
     out += "],\"next_cursor\":";
-    if (chats.size() > limit) {
+    if (shown < chats.size()) {
         ListCursor next;
         next.activity_us = chats[shown - 1].activity_us;
         next.chat = chats[shown - 1].id;

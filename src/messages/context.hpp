@@ -16,6 +16,8 @@ struct Context {
 };
 
 // -- handle_messages.cpp
+/// `limit` of a list.
+std::size_t query_limit(const http::Request& request);
 /// The caller and the message of the path; without a `change` of the client's a new id.
 Act act_of(const http::Request& request, std::optional<ChangeId> change);
 /// Runs the rule in one transaction and publishes its events.

@@ -43,6 +43,11 @@ Place place_of(const http::Request& request) {
 
 }  // namespace
 
+std::size_t query_limit(const http::Request& request) {
+    return static_cast<std::size_t>(request.query_integer("limit", static_cast<std::int64_t>(kDefaultPage), 1,
+                                                          static_cast<std::int64_t>(kMaxPage)));
+}
+
 Act act_of(const http::Request& request, std::optional<ChangeId> change) {
     Act act;
     act.actor = request.caller().user;
@@ -78,8 +83,7 @@ asio::awaitable<http::Reply> handle_history(Context& context, http::Request requ
     const auto chat = request.path_id<ChatId>("chat_id");
     const auto user = request.caller().user;
     const auto place = place_of(request);
-    const auto limit = static_cast<std::size_t>(request.query_integer(
-        "limit", static_cast<std::int64_t>(kDefaultPage), 1, static_cast<std::int64_t>(kMaxPage)));
+    const auto limit = query_limit(request);
     auto work = [&](db::Transaction& tx) { return history(tx, chat, user, place.from, place.seq, limit); };
     const auto page = co_await context.database.transact(db::Access::snapshot, work);
     co_return http::Reply::json(page_json(page));
@@ -132,14 +136,18 @@ asio::awaitable<http::Reply> handle_delete(Context& context, http::Request reque
 }
 
 asio::awaitable<http::Reply> handle_edits(Context& context, http::Request request) {
+    request.allow_query({"limit", "cursor"});
+    const auto limit = query_limit(request);
+    const auto after = edit_cursor(request.query_value("cursor").value_or("0"));
+    if (!after) throw base::bad_request("invalid_cursor", "The cursor is not one of this list.");
     const auto message = request.path_id<MessageId>("id");
     const auto user = request.caller().user;
     auto work = [&](db::Transaction& tx) {
         visible_message(tx, message, user);
-        return store::edits(tx, message);
+        return store::edits(tx, message, *after, limit + 1);
     };
     const auto edits = co_await context.database.transact(db::Access::snapshot, work);
-    co_return http::Reply::json(edits_json(edits));
+    co_return http::Reply::json(edits_json(edits, limit));
 }
 
 }  // namespace supd::messages

@@ -35,8 +35,7 @@ asio::awaitable<http::Reply> handle_list_reactions(Context& context, http::Reque
     request.allow_query({"limit", "cursor"});
     const auto message = request.path_id<MessageId>("id");
     const auto user = request.caller().user;
-    const auto limit = static_cast<std::size_t>(request.query_integer(
-        "limit", static_cast<std::int64_t>(kDefaultPage), 1, static_cast<std::int64_t>(kMaxPage)));
+    const auto limit = query_limit(request);
     std::optional<Reaction> after;
     if (const auto text = request.query_value("cursor")) {
         after = reaction_cursor(*text);

@@ -27,8 +27,7 @@ asio::awaitable<http::Reply> list_thread(Context& context, http::Request request
     const auto root = request.path_id<MessageId>("id");
     const auto user = request.caller().user;
     const auto after = request.query_integer("after_seq", 0, 0, std::numeric_limits<std::int64_t>::max() - 1);
-    const auto limit = static_cast<std::size_t>(request.query_integer(
-        "limit", static_cast<std::int64_t>(kDefaultPage), 1, static_cast<std::int64_t>(kMaxPage)));
+    const auto limit = query_limit(request);
     auto work = [&](db::Transaction& tx) { return thread(tx, root, user, after, limit); };
     const auto page = co_await context.database.transact(db::Access::snapshot, work);
     co_return http::Reply::json(page_json(page));

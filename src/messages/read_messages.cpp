@@ -32,6 +32,7 @@ Page history(db::Transaction& tx, ChatId chat, UserId user, From from, std::int6
             const auto end = from == From::newest ? std::numeric_limits<std::int64_t>::max() : seq;
             page.items = store::before(tx, chat, user, me.from_seq, end, limit + 1);
             page.has_more = cut_front(page.items, limit);
+            page.from = page.items.size();
             break;
         }
         case From::after:
@@ -42,6 +43,7 @@ Page history(db::Transaction& tx, ChatId chat, UserId user, From from, std::int6
             const auto older = limit / 2 + limit % 2;  // the one asked for is among these
             page.items = store::before(tx, chat, user, me.from_seq, seq + 1, older + 1);
             page.has_more = cut_front(page.items, older);
+            page.from = page.items.size();
             const auto newer = limit - older;
             auto rest = store::after(tx, chat, user, me.from_seq, seq, newer + 1);
             page.has_more |= cut_back(rest, newer);

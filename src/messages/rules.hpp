@@ -39,6 +39,7 @@ void check_emoji(const std::string& emoji);
 struct Page {
     std::vector<Item> items;
     bool has_more = false;
+    std::size_t from = 0;  ///< index: when not all fit, those around it stay
 };
 enum class From { newest, before, after, around };
 /// Membership and rows of one snapshot: call under Access::snapshot.

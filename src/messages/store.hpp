@@ -33,6 +33,7 @@ struct Target {
 };
 
 struct Edit {
+    std::int64_t seq = 0;  ///< of the change that replaced the text
     std::string text;
     Millis replaced_at = 0;
 };
@@ -63,7 +64,8 @@ std::vector<Item> after(db::Transaction& tx, ChatId chat, UserId user, std::int6
 std::vector<Item> replies(db::Transaction& tx, ChatId chat, UserId user, std::int64_t from, MessageId root,
                           std::int64_t seq, std::size_t limit);
 std::optional<Item> one(db::Transaction& tx, MessageId message, UserId user);
-std::vector<Edit> edits(db::Transaction& tx, MessageId message);
+/// Earlier texts of a message, the oldest first, after the one that was replaced at `after`.
+std::vector<Edit> edits(db::Transaction& tx, MessageId message, std::int64_t after, std::size_t limit);
 /// Ascending by person and emoji, after `after`.
 std::vector<Reaction> reactions(db::Transaction& tx, MessageId message, const std::optional<Reaction>& after,
                                 std::size_t limit);

@@ -34,8 +34,8 @@ const db::Statement kReplies{"messages_replies", kRepliesSql.c_str()};
 const db::Statement kOne{"messages_one", kOneSql.c_str()};
 
 constexpr db::Statement kEdits{"messages_edits",
-                               "select text, (extract(epoch from edited_at) * 1000)::bigint from "
-                               "message_edits where message_id = $1 order by seq"};
+                               "select seq, text, (extract(epoch from edited_at) * 1000)::bigint from "
+                               "message_edits where message_id = $1 and seq > $2 order by seq limit $3"};
 
 constexpr db::Statement kReactions{
     "messages_reactions",
@@ -99,12 +99,13 @@ std::optional<Item> one(db::Transaction& tx, MessageId message, UserId user) {
     return item_of(rows.front());
 }
 
-std::vector<Edit> edits(db::Transaction& tx, MessageId message) {
+std::vector<Edit> edits(db::Transaction& tx, MessageId message, std::int64_t after, std::size_t limit) {
     std::vector<Edit> out;
-    for (const auto row : tx.exec(kEdits, message)) {
+    for (const auto row : tx.exec(kEdits, message, after, static_cast<std::int64_t>(limit))) {
         Edit one;
-        one.text = row.text(0);
-        one.replaced_at = row.integer(1);
+        one.seq = row.integer(0);
+        one.text = row.text(1);
+        one.replaced_at = row.integer(2);
         out.push_back(std::move(one));
     }
     return out;

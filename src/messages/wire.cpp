@@ -1,7 +1,9 @@
 #include "wire.hpp"
 
 #include <supd/base/json_text.hpp>
+#include <supd/http/limits.hpp>
 
+#include <algorithm>
 #include <charconv>
 
 namespace supd::messages {
@@ -41,25 +43,42 @@ std::string message_json(const Item& item) {
 }
 
 std::string page_json(const Page& page) {
-    std::string out = "{\"items\":[";
-    for (const auto& item : page.items) {
-        if (out.back() != '[') out += ',';
-        chatlog::append_message_json(out, item.message, item.reactions);
+    const auto& items = page.items;
+    std::vector<std::string> texts(items.size());
+    std::size_t first = page.from, last = page.from, bytes = 0;
+    const auto add = [&](std::size_t index) {
+        texts[index] = message_json(items[index]);
+        bytes += texts[index].size();
+    };
+    // Older and newer in turn, so that what does not fit is what is farthest away.
+    while (bytes < http::kPageBytes && (first > 0 || last < items.size())) {
+        if (first > 0) add(--first);
+        if (last < items.size() && bytes < http::kPageBytes) add(last++);
     }
-    out += page.has_more ? "],\"has_more\":true}" : "],\"has_more\":false}";
+    std::string out = "{\"items\":[";
+    out.reserve(bytes + items.size() + 32);
+    for (auto at = first; at < last; ++at) {
+        if (at > first) out += ',';
+        out += texts[at];
+    }
+    const bool more = page.has_more || first > 0 || last < items.size();
+    out += more ? "],\"has_more\":true}" : "],\"has_more\":false}";
     return out;
 }
 
-std::string edits_json(const std::vector<Edit>& edits) {
+std::string edits_json(const std::vector<Edit>& edits, std::size_t limit) {
     std::string out = "{\"items\":[";
-    for (const auto& edit : edits) {
-        if (out.back() != '[') out += ',';
+    std::size_t shown = 0;
+    for (; shown < std::min(limit, edits.size()) && out.size() < http::kPageBytes; ++shown) {
+        if (shown) out += ',';
         out += "{\"text\":";
-        base::append_json_string(out, edit.text);
-        append_at(out, ",\"replaced_at\":", edit.replaced_at);
+        base::append_json_string(out, edits[shown].text);
+        append_at(out, ",\"replaced_at\":", edits[shown].replaced_at);
         out += '}';
     }
-    return out + "]}";
+    out += "],\"next_cursor\":";
+    out += shown < edits.size() ? '"' + std::to_string(edits[shown - 1].seq) + '"' : "null";
+    return out + "}";
 }
 
 std::string reactions_json(const std::vector<Reaction>& reactions, std::size_t limit) {
@@ -107,6 +126,13 @@ std::string ack_json(const base::Uuid& id, ChatId chat, std::int64_t seq, Millis
     append_at(out, ",\"created_at\":", created_at);
     out += '}';
     return out;
+}
+
+std::optional<std::int64_t> edit_cursor(std::string_view text) {
+    std::int64_t seq = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), seq);
+    if (error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
+    return seq;
 }
 
 std::optional<Reaction> reaction_cursor(std::string_view text) {

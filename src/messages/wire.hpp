@@ -10,14 +10,17 @@
 namespace supd::messages {
 
 std::string message_json(const Item& item);
+/// As much as http::kPageBytes admits.
 std::string page_json(const Page& page);
-std::string edits_json(const std::vector<Edit>& edits);
+/// Likewise. `edits`: one more than `limit` when there are more.
+std::string edits_json(const std::vector<Edit>& edits, std::size_t limit);
 std::string reactions_json(const std::vector<Reaction>& reactions, std::size_t limit);
 std::string counts_json(MessageId message, const std::vector<chatlog::ReactionCount>& reactions);
 /// `{"id","chat_id","seq","created_at"}`: what a client needs to place its own message or change.
 std::string ack_json(const base::Uuid& id, ChatId chat, std::int64_t seq, Millis created_at);
 
-/// nullopt when it was not made by reactions_json.
+/// nullopt when it was not made by edits_json, reactions_json.
+std::optional<std::int64_t> edit_cursor(std::string_view text);
 std::optional<Reaction> reaction_cursor(std::string_view text);
 
 // Data of log entries.

@@ -281,3 +281,54 @@ async def test_a_thread_is_the_replies_to_a_message(rest: Rest) -> None:
     assert (await ann.get(f"messages/{replies[0]['id']}/thread")).json["items"] == []
     (await stranger.get(f"messages/{root['id']}/thread")).problem(404)
     (await ann.get(f"messages/{root['id']}/thread", params={"limit": "0"})).problem(400)
+
+
+async def test_a_page_ends_at_its_bytes_too(rest: Rest) -> None:
+    """A control character takes six bytes of JSON: twelve such texts are more than a page holds."""
+    most, large = 1_300_000, "\x01" * 16384
+    ann, _, chat = await a_pair(rest)
+    sent = [await ann.send(chat, large) for _ in range(14)]
+    names, middle = [item["id"] for item in sent], sent[7]
+    replies = [await ann.send(chat, large, reply_to=middle["id"]) for _ in range(13)]
+
+    async def page(path: str, **params: object) -> tuple[list[str], dict]:
+        answer = (await ann.get(path, params={"limit": 200} | params)).expect(200)
+        assert len(answer.body) < most
+        return [item.get("id") for item in answer["items"]], answer.json
+
+    def some_of(found: list[str], all_of: list[str]) -> bool:
+        return 10 <= len(found) < len(all_of)
+
+    history = f"messages/chat/{chat}"
+    newest, answer = await page(history, before_seq=replies[0]["seq"])
+    assert answer["has_more"] and some_of(newest, names) and newest == names[-len(newest):]
+    oldest, answer = await page(history, after_seq=0)
+    assert answer["has_more"] and some_of(oldest, names) and oldest == names[:len(oldest)]
+    around, answer = await page(history, around_seq=middle["seq"])
+    assert answer["has_more"] and some_of(around, names) and around == names[7 - around.index(middle["id"]):][:len(around)]
+    assert abs(2 * around.index(middle["id"]) - len(around)) <= 2
+    thread, answer = await page(f"messages/{middle['id']}/thread")
+    assert answer["has_more"] and some_of(thread, replies)
+    assert [item["id"] for item in await ann.whole_history(chat)] == names + [reply["id"] for reply in replies]
+
+    for number in range(13):
+        (await ann.patch(f"messages/{middle['id']}", {"text": large[:-2] + f"{number:02}"})).expect(200)
+    _, first = await page(f"messages/{middle['id']}/edits")
+    _, last = await page(f"messages/{middle['id']}/edits", cursor=first["next_cursor"])
+    texts = [item["text"] for item in first["items"] + last["items"]]
+    assert texts == [large] + [large[:-2] + f"{number:02}" for number in range(12)] and last["next_cursor"] is None
+    (await ann.get(f"messages/{middle['id']}/edits", params={"cursor": "x"})).problem(400, "invalid_cursor")
+
+
+async def test_a_page_of_chats_ends_at_its_bytes_too(rest: Rest) -> None:
+    ann, bob = await a_user(rest), await a_user(rest)
+    chats = [(await a_chat(ann, bob))["id"] for _ in range(14)]
+    for chat in chats:
+        await ann.send(chat, "\x01" * 16384)
+    for path, cursor in (("chats", "next_cursor"), ("sync", "cursor")):
+        first = (await bob.get(path, params={"limit": 200})).expect(200)
+        assert len(first.body) < 1_300_000
+        last = (await bob.get(path, params={"limit": 200, "cursor": first[cursor]})).expect(200)
+        items = [page[name] for page in (first, last) for name in ("items", "chats") if name in page.json]
+        assert sorted(chat["id"] for each in items for chat in each) == sorted(chats)
+        assert 10 <= len(items[0]) < 14

@@ -141,7 +141,7 @@ TEST_F(MessagesTest, an_edit_is_an_entry_and_its_retry_is_none) {
     auto elsewhere = first;
     elsewhere.message = send(chat, ann, "another").id;
     EXPECT_EQ(refusal([&](db::Transaction& tx) { edit(tx, elsewhere, "first"); }), "id_reused");
-    const auto kept = run([&](db::Transaction& tx) { return store::edits(tx, sent.id); });
+    const auto kept = run([&](db::Transaction& tx) { return store::edits(tx, sent.id, 0, 10); });
     ASSERT_EQ(kept.size(), 1U);
     EXPECT_EQ(kept.front().text, "frist");
 }

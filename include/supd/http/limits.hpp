@@ -17,6 +17,8 @@ inline constexpr std::size_t kMaxRequestId = 128;          ///< longer ones are 
 inline constexpr std::size_t kMaxIdempotencyKey = 255;     ///< 400
 inline constexpr std::size_t kMaxKeptAnswer =
     16 * 1024;  ///< a larger one is not kept for its Idempotency-Key
+/// A page of a list ends with the entry that takes it to this: it is held while its client reads.
+inline constexpr std::size_t kPageBytes = 1 << 20;
 inline constexpr std::size_t kMaxRequestsPerConnection = 10'000;  ///< then Connection: close
 inline constexpr std::size_t kMaxForwardedHops = 32;  ///< entries of X-Forwarded-For that are looked at
 
