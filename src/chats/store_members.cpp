@@ -9,6 +9,10 @@ constexpr db::Statement kMembership{
     "from chat_members v join chats c on c.id = v.chat_id join chat_heads h on h.chat_id = v.chat_id "
     "where v.chat_id = $1 and v.user_id = $2 and v.state = 0 and c.status <> 'deleted'"};
 
+constexpr db::Statement kJoinedAfter{
+    "chats_joined_after",
+    "select exists (select from chat_members where chat_id = $1 and state = 0 and from_seq > $2)"};
+
 constexpr db::Statement kJoinedUsers{
     "chats_joined_users",
     "select user_id from chat_members where chat_id = $1 and state = 0 order by user_id"};
@@ -112,6 +116,10 @@ Membership require_member(db::Transaction& tx, ChatId chat, UserId user) {
     out.read_seq = row.integer(5);
     out.member_count = row.integer(6);
     return out;
+}
+
+bool joined_after(db::Transaction& tx, ChatId chat, std::int64_t seq) {
+    return tx.exec(kJoinedAfter, chat, seq).front().flag(0);
 }
 
 namespace store {

@@ -81,7 +81,10 @@ Done edit(db::Transaction& tx, const Act& act, const std::string& text) {
     if (store::edit_count(tx, act.message) >= kMaxEdits)
         throw base::conflict("too_many_edits", "The message has been edited too often.");
     const auto at = store::write_text(tx, act.message, chatlog::next_seq(tx, chat), text);
-    change.data = edited_data(act.message, seen.target.sender, text, at);
+    // All members get the same entry: what one of them may not read does not stand in it.
+    const bool all_see = !chats::joined_after(tx, chat, seen.target.seq);
+    change.data = edited_data(act.message, seen.target.sender,
+                              all_see ? std::optional<std::string_view>(text) : std::nullopt, at);
     return done_of(chatlog::append_change(tx, change));
 }
 

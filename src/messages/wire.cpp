@@ -152,11 +152,14 @@ std::optional<Reaction> reaction_cursor(std::string_view text) {
     return out;
 }
 
-std::string edited_data(MessageId message, UserId sender, std::string_view text, Millis at) {
+std::string edited_data(MessageId message, UserId sender, std::optional<std::string_view> text, Millis at) {
     std::string out;
     append_id(out, "{\"id\":", message);
     out += ",\"text\":";
-    base::append_json_string(out, text);
+    if (text)
+        base::append_json_string(out, *text);
+    else
+        out += "null";
     append_at(out, ",\"edited_at\":", at);
     append_id(out, ",\"sender_id\":", sender);
     return out + "}";

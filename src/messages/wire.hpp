@@ -3,6 +3,7 @@
 
 #include "rules.hpp"
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -24,7 +25,8 @@ std::optional<std::int64_t> edit_cursor(std::string_view text);
 std::optional<Reaction> reaction_cursor(std::string_view text);
 
 // Data of log entries.
-std::string edited_data(MessageId message, UserId sender, std::string_view text, Millis at);
+/// No text: somebody gets the entry who may not see the message.
+std::string edited_data(MessageId message, UserId sender, std::optional<std::string_view> text, Millis at);
 /// No actor: the message's time was over.
 std::string deleted_data(MessageId message, const std::optional<UserId>& actor, Millis at);
 std::string reaction_data(MessageId message, UserId user, std::string_view emoji, std::int64_t count);

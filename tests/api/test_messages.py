@@ -332,3 +332,23 @@ async def test_a_page_of_chats_ends_at_its_bytes_too(rest: Rest) -> None:
         items = [page[name] for page in (first, last) for name in ("items", "chats") if name in page.json]
         assert sorted(chat["id"] for each in items for chat in each) == sorted(chats)
         assert 10 <= len(items[0]) < 14
+
+
+async def test_an_edit_tells_nothing_to_who_joined_after_the_message(rest: Rest) -> None:
+    ann, bob, chat = await a_pair(rest)
+    old = await ann.send(chat, "before ben")
+    ben = await a_user(rest)
+    (await ann.post(f"chats/{chat}/members", {"user_ids": [ben.id]})).expect(200, 201)
+    shared = await ann.send(chat, "with ben")
+    cursor = (await ben.snapshot())["cursor"]
+    async with ben.socket() as bens, bob.socket() as bobs:
+        for message, text in ((old, "canary"), (shared, "for ben too")):
+            (await ann.patch(f"messages/{message['id']}", {"text": text})).expect(200)
+            shown = "for ben too" if message is shared else None
+            for socket in (bens, bobs):
+                edited = await socket.event("message_edited")
+                assert edited["data"]["id"] == message["id"] and edited["data"]["text"] == shown
+    events, _ = await ben.sync_from(cursor)
+    assert [event["data"]["text"] for event in events if event["type"] == "message_edited"] == [None, "for ben too"]
+    (await ben.get(f"messages/{old['id']}")).problem(404)
+    assert (await bob.get(f"messages/{old['id']}"))["text"] == "canary"

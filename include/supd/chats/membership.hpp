@@ -44,6 +44,8 @@ struct Membership {
 
 /// Throws the same 404 when there is no such chat and when the user is not (or no longer) in it. db thread.
 Membership require_member(db::Transaction& tx, base::ChatId chat, base::UserId user);
+/// Somebody has joined after `seq`, and so may not see the entries up to it.
+bool joined_after(db::Transaction& tx, base::ChatId chat, std::int64_t seq);
 /// 403 `chat_not_active` when the chat is archived or closed: it takes no more messages, edits or reactions.
 void require_active(const Membership& membership);
 
