@@ -23,6 +23,7 @@ struct Changed {
     Events events;
     std::string json;  ///< empty: 204
     int status = 200;
+    bool kept = true;  ///< as in http::Reply
 };
 
 // -- handle_chats.cpp

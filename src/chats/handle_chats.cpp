@@ -33,7 +33,9 @@ asio::awaitable<http::Reply> to_status(Context& context, http::Request request, 
 Changed with_chat(db::Transaction& tx, ChatId chat, UserId actor, Events events) {
     Changed changed;
     changed.events = std::move(events);
-    changed.json = chat_json(read_chat(tx, chat, actor));
+    const auto seen = read_chat(tx, chat, actor);
+    changed.json = chat_json(seen);
+    changed.kept = !seen.last_message;
     return changed;
 }
 
@@ -41,7 +43,9 @@ asio::awaitable<http::Reply> reply_to(Context& context, std::function<Changed(db
     auto changed = co_await context.database.transact(std::move(change));
     context.hub.publish(std::move(changed.events.list));
     if (changed.json.empty()) co_return http::Reply::no_content();
-    co_return http::Reply::json(std::move(changed.json), changed.status);
+    auto reply = http::Reply::json(std::move(changed.json), changed.status);
+    reply.kept = changed.kept;
+    co_return reply;
 }
 
 asio::awaitable<http::Reply> handle_list(Context& context, http::Request request) {

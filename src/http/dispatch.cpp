@@ -196,7 +196,8 @@ asio::awaitable<Reply> run_once(IdempotencyStore& store, const Route& route, Req
     auto reply = co_await run_handler(route, std::move(request));
     // 429 and the server's own faults say nothing about the request: a retry must run it. So must one whose
     // answer is too large to be kept; what is large is read, not made.
-    const bool kept = reply.status < 500 && reply.status != 429 && reply.body.size() <= kMaxKeptAnswer;
+    const bool kept =
+        reply.kept && reply.status < 500 && reply.status != 429 && reply.body.size() <= kMaxKeptAnswer;
     // It is done: that this could not be noted must not make it look undone.
     try {
         if (kept) {

@@ -93,13 +93,15 @@ asio::awaitable<http::Reply> handle_send(Context& context, http::Request request
     const auto draft = read_draft(request.json(), request.caller());
     const auto receipt = co_await context.writer.append(draft);
     chatlog::throw_unless_stored(receipt);
-    if (receipt.outcome == chatlog::Outcome::stored) {
-        Item item;
+    const bool fresh = receipt.outcome == chatlog::Outcome::stored;
+    Item item;
+    if (fresh)
         item.message = message_of(draft, receipt);
-        co_return http::Reply::json(message_json(item), 201);
-    }
-    const auto item = co_await read_one(context, draft.id, draft.sender);
-    co_return http::Reply::json(message_json(item));
+    else
+        item = co_await read_one(context, draft.id, draft.sender);
+    auto reply = http::Reply::json(message_json(item), fresh ? 201 : 200);
+    reply.kept = false;
+    co_return reply;
 }
 
 asio::awaitable<http::Reply> handle_get(Context& context, http::Request request) {

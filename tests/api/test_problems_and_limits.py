@@ -195,3 +195,16 @@ async def test_an_idempotency_key_keeps_no_passwords(rest: Rest) -> None:
     body = {"current_password": PASSWORD, "new_password": "another-Pass-9"}
     (await ann.post("auth/password/change", body, headers=headers)).expect(200, 204)
     (await ann.post("auth/password/change", body, headers=headers)).problem(401, "invalid_credentials")
+
+
+async def test_an_idempotency_key_brings_no_deleted_message_back(rest: Rest) -> None:
+    ann, bob = await a_user(rest), await a_user(rest)
+    chat = (await a_chat(ann, bob, type="direct"))["id"]
+    requests = [("messages", {"id": an_id(), "chat_id": chat, "type": "text", "text": "canary"}),
+                ("chats", {"type": "direct", "member_ids": [bob.id]}), (f"chats/{chat}/reopen", {})]
+    keys = [{"Idempotency-Key": an_id()} for _ in requests]
+    for (path, body), key in zip(requests, keys):
+        assert b"canary" in (await ann.post(path, body, headers=key)).expect(200, 201).body
+    (await ann.delete(f"messages/{requests[0][1]['id']}")).expect(204)
+    for (path, body), key in zip(requests, keys):
+        assert b"canary" not in (await ann.post(path, body, headers=key)).expect(200).body

@@ -78,6 +78,9 @@ struct Reply {
     std::string content_type = "application/json";
     std::string body;
     std::vector<std::pair<std::string, std::string>> headers;
+    /// False: it holds what may be deleted later, so its Idempotency-Key must not bring it back. A repeat
+    /// runs again, and the client's ids make it harmless.
+    bool kept = true;
 
     static Reply json(std::string text, int status = 200);
     static Reply json(const nlohmann::json& value, int status = 200);
