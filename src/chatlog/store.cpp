@@ -5,6 +5,7 @@
 #include <supd/crypto/content_hash.hpp>
 
 #include <algorithm>
+#include <charconv>
 #include <cstring>
 #include <limits>
 
@@ -22,6 +23,12 @@
 namespace supd::chatlog {
 
 const char* const kMessageColumns = SUPD_MESSAGE_COLUMNS;
+
+// Count, '+' when one is mine, emoji; joined by U+001F, which no emoji holds.
+const char* const kReactionsColumn =
+    "(select string_agg(x.n || case when x.me then '+' else '-' end || x.emoji, E'\\x1f' "
+    "order by x.since, x.emoji) from (select r.emoji, count(*) as n, bool_or(r.user_id = $1::uuid) as me, "
+    "min(r.created_at) as since from message_reactions r where r.message_id = m.id group by r.emoji) x)";
 
 namespace {
 
@@ -216,6 +223,23 @@ Message read_message(const db::Row& row, int c) {
     m.deleted_at = row.maybe_integer(c + 11);
     m.expires_at = row.maybe_integer(c + 12);
     return m;
+}
+
+std::vector<ReactionCount> read_reactions(std::string_view text) {
+    std::vector<ReactionCount> out;
+    while (!text.empty()) {
+        const auto end = std::min(text.find('\x1f'), text.size());
+        auto one = text.substr(0, end);
+        text.remove_prefix(std::min(end + 1, text.size()));
+        ReactionCount count;
+        const auto [at, error] = std::from_chars(one.data(), one.data() + one.size(), count.count);
+        one.remove_prefix(static_cast<std::size_t>(at - one.data()));
+        if (error != std::errc{} || one.empty()) continue;
+        count.me = one.front() == '+';
+        count.emoji = one.substr(1);
+        out.push_back(std::move(count));
+    }
+    return out;
 }
 
 namespace store {

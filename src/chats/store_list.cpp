@@ -23,7 +23,8 @@ const std::string kView =
     "(select count(*) filter (where n.sender_id <> $1::uuid and n.deleted_at is null) from "
     "(select q.sender_id, q.deleted_at from messages q where q.chat_id = v.chat_id "
     "and q.seq > greatest(v.read_seq, v.from_seq - 1) order by q.seq desc limit " +
-    std::to_string(kLookBack) + ") n), m.id is not null, " + chatlog::kMessageColumns +
+    std::to_string(kLookBack) + ") n), m.id is not null, " + chatlog::kReactionsColumn + ", " +
+    chatlog::kMessageColumns +
     " from v left join lateral (select * from (select * from messages q where q.chat_id = v.chat_id "
     "and q.seq >= v.from_seq and q.seq <= v.last_message_seq order by q.seq desc limit " +
     std::to_string(kLookBack) +
@@ -74,7 +75,10 @@ Chat chat_of(const db::Row& row) {
     out.archive = row.flag(17);
     out.activity_us = row.integer(18);
     out.unread = row.integer(19);
-    if (row.flag(20)) out.last_message = chatlog::read_message(row, 21);
+    if (row.flag(20)) {
+        out.last_reactions = chatlog::read_reactions(row.view(21));
+        out.last_message = chatlog::read_message(row, 22);
+    }
     return out;
 }
 

@@ -146,7 +146,7 @@ void append_chat_json(std::string& out, const Chat& chat) {
     out += ",\"last_seq\":" + std::to_string(chat.last_seq);
     out += ",\"last_message\":";
     if (chat.last_message)
-        chatlog::append_message_json(out, *chat.last_message);
+        chatlog::append_message_json(out, *chat.last_message, chat.last_reactions);
     else
         out += "null";
     out += ",\"unread_count\":" + std::to_string(chat.unread);

@@ -1,21 +1,12 @@
 #include "store.hpp"
 
 #include <algorithm>
-#include <charconv>
 
 namespace supd::messages::store {
 namespace {
 
-// The reactions of a message in one column: count, '+' when one is mine, emoji; joined by U+001F, which no
-// emoji holds. $1 is the one who asks.
-const std::string kItem =
-    std::string(
-        "select (select string_agg(x.n || case when x.me then '+' else '-' end || x.emoji, E'\\x1f' "
-        "order by x.since, x.emoji) from (select r.emoji, count(*) as n, bool_or(r.user_id = $1::uuid) as "
-        "me, "
-        "min(r.created_at) as since from message_reactions r where r.message_id = m.id group by r.emoji) "
-        "x), ") +
-    chatlog::kMessageColumns + " from messages m ";
+const std::string kItem = std::string("select ") + chatlog::kReactionsColumn + ", " +
+                          chatlog::kMessageColumns + " from messages m ";
 
 const std::string kSeen =
     "and m.seq >= $3 and not exists (select from message_hidden d where d.user_id = $1::uuid and "
@@ -42,26 +33,9 @@ constexpr db::Statement kReactions{
     "select user_id, emoji, (extract(epoch from created_at) * 1000)::bigint from message_reactions "
     "where message_id = $1 and (user_id, emoji) > ($2::uuid, $3::text) order by user_id, emoji limit $4"};
 
-std::vector<chatlog::ReactionCount> reactions_of(std::string_view text) {
-    std::vector<chatlog::ReactionCount> out;
-    while (!text.empty()) {
-        const auto end = std::min(text.find('\x1f'), text.size());
-        auto one = text.substr(0, end);
-        text.remove_prefix(std::min(end + 1, text.size()));
-        chatlog::ReactionCount count;
-        const auto [at, error] = std::from_chars(one.data(), one.data() + one.size(), count.count);
-        one.remove_prefix(static_cast<std::size_t>(at - one.data()));
-        if (error != std::errc{} || one.empty()) continue;
-        count.me = one.front() == '+';
-        count.emoji = one.substr(1);
-        out.push_back(std::move(count));
-    }
-    return out;
-}
-
 Item item_of(const db::Row& row) {
     Item out;
-    out.reactions = reactions_of(row.view(0));
+    out.reactions = chatlog::read_reactions(row.view(0));
     out.message = chatlog::read_message(row, 1);
     return out;
 }

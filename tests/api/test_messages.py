@@ -197,6 +197,9 @@ async def test_reactions(rest: Rest) -> None:
     (await ann.post(path, {"emoji": "\U0001F44D"})).expect(200, 201)
     seen = (await bob.get(f"messages/{sent['id']}"))["reactions"]
     assert seen == [{"emoji": "\U0001F44D", "count": 2, "me": True}]
+    assert (await bob.get(f"chats/{chat}"))["last_message"]["reactions"] == seen
+    assert (await bob.get("chats"))["items"][0]["last_message"]["reactions"] == seen
+    assert (await bob.snapshot())["chats"][chat]["last_message"]["reactions"] == seen
     (await bob.delete(path, params={"emoji": "\U0001F44D"})).expect(200, 204)
     assert (await bob.get(f"messages/{sent['id']}"))["reactions"] == [{"emoji": "\U0001F44D", "count": 1, "me": False}]
     listed = (await ann.get(path)).expect(200)["items"]

@@ -99,4 +99,8 @@ void append_message_json(std::string& out, const Message& message,
 extern const char* const kMessageColumns;
 Message read_message(const db::Row& row, int column = 0);
 
+/// The reactions to `m` in one column, as $1::uuid sees them; and their reader.
+extern const char* const kReactionsColumn;
+std::vector<ReactionCount> read_reactions(std::string_view text);
+
 }  // namespace supd::chatlog

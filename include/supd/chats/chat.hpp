@@ -31,6 +31,7 @@ struct Chat {
     base::Millis created_at = 0;
     std::int64_t activity_us = 0;  ///< what the list is sorted by: microseconds since the epoch
     std::optional<chatlog::Message> last_message;
+    std::vector<chatlog::ReactionCount> last_reactions;
 };
 
 /// Where a page ended: the next one holds what comes after it, latest activity first. At first: before all.
