@@ -82,9 +82,14 @@ constexpr db::Statement kEntryMessages{
     "select " SUPD_MESSAGE_COLUMNS
     " from messages m where m.chat_id = $1 and m.seq > $2 and m.seq <= $3 order by m.seq limit $4"};
 
-constexpr db::Statement kEntryChanges{"log_entry_changes",
-                                      "select seq, kind, data, array_to_string(users, ',') from chat_changes "
-                                      "where chat_id = $1 and seq > $2 and seq <= $3 order by seq limit $4"};
+// An edit of what is due to go is shown as its deletion will leave it.
+constexpr db::Statement kEntryChanges{
+    "log_entry_changes",
+    "select c.seq, c.kind, case when c.kind = 'message_edited' and "
+    "(select m.expires_at <= now() from messages m where m.id = c.message_id) "
+    "then json_build_object('id', c.data->'id', 'text', null, 'edited_at', c.data->'edited_at', "
+    "'sender_id', c.data->'sender_id') else c.data end, array_to_string(c.users, ',') "
+    "from chat_changes c where c.chat_id = $1 and c.seq > $2 and c.seq <= $3 order by c.seq limit $4"};
 
 constexpr db::Statement kMovedHeads{
     "log_moved_heads",

@@ -60,7 +60,8 @@ Seen see(db::Transaction& tx, const Act& act, ChatId chat) {
 }
 
 void require_not_deleted(const Target& target) {
-    if (target.deleted) throw base::conflict("message_deleted", "The message has been deleted.");
+    if (target.deleted || target.due)
+        throw base::conflict("message_deleted", "The message has been deleted.");
 }
 
 }  // namespace

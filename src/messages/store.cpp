@@ -7,6 +7,7 @@ constexpr db::Statement kChatOf{"messages_chat_of", "select chat_id from message
 
 constexpr db::Statement kTarget{"messages_target",
                                 "select m.chat_id, m.seq, m.sender_id, m.type, m.deleted_at is not null, "
+                                "coalesce(m.expires_at <= now(), false), "
                                 "exists (select from message_hidden d where d.user_id = $2 and d.message_id "
                                 "= m.id) from messages m where m.id = $1"};
 
@@ -88,7 +89,8 @@ std::optional<Target> target(db::Transaction& tx, MessageId message, UserId user
     out.sender = row.id<UserId>(2);
     out.type = row.text(3);
     out.deleted = row.flag(4);
-    out.hidden = row.flag(5);
+    out.due = row.flag(5);
+    out.hidden = row.flag(6);
     return out;
 }
 

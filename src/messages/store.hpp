@@ -29,6 +29,7 @@ struct Target {
     UserId sender;
     std::string type;
     bool deleted = false;
+    bool due = false;     ///< its time is over: gone for all, also while its deletion waits for the worker
     bool hidden = false;  ///< from the one who asks
 };
 

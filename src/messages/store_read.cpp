@@ -24,9 +24,11 @@ const db::Statement kAfter{"messages_after", kAfterSql.c_str()};
 const db::Statement kReplies{"messages_replies", kRepliesSql.c_str()};
 const db::Statement kOne{"messages_one", kOneSql.c_str()};
 
-constexpr db::Statement kEdits{"messages_edits",
-                               "select seq, text, (extract(epoch from edited_at) * 1000)::bigint from "
-                               "message_edits where message_id = $1 and seq > $2 order by seq limit $3"};
+constexpr db::Statement kEdits{
+    "messages_edits",
+    "select e.seq, e.text, (extract(epoch from e.edited_at) * 1000)::bigint from "
+    "message_edits e join messages m on m.id = e.message_id where e.message_id = $1 and e.seq > $2 and "
+    "(m.expires_at is null or m.expires_at > now()) order by e.seq limit $3"};
 
 constexpr db::Statement kReactions{
     "messages_reactions",

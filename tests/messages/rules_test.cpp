@@ -1,6 +1,7 @@
 #include <supd/base/json.hpp>
 #include <supd/messages/limits.hpp>
 
+#include <chatlog/store.hpp>
 #include <chats/people.hpp>
 #include <messages/rules.hpp>
 #include <messages/wire.hpp>
@@ -184,7 +185,16 @@ TEST_F(MessagesTest, the_clock_deletes_what_is_due_and_nothing_else) {
     const auto sent = send(chat, ann, "canary-clock");
     const auto kept = send(chat, ann, "stays");
     EXPECT_TRUE(run([&](db::Transaction& tx) { return expire(tx, kept.id); }).events.empty());
+    run([&](db::Transaction& tx) { return edit(tx, on(ann, sent.id), "canary-edit"); });
     run([&](db::Transaction& tx) { tx.exec(kMakeDue, sent.id); });
+    // Gone at once, whenever the worker comes.
+    EXPECT_EQ(refusal([&](db::Transaction& tx) { edit(tx, on(ann, sent.id), "x"); }), "message_deleted");
+    EXPECT_EQ(refusal([&](db::Transaction& tx) { react(tx, on(bob, sent.id), "+", true); }),
+              "message_deleted");
+    EXPECT_TRUE(run([&](db::Transaction& tx) { return store::edits(tx, sent.id, 0, 10); }).empty());
+    const auto log = run([&](db::Transaction& tx) { return chatlog::store::entries(tx, chat, 0, 99, 99); });
+    for (const auto& event : log.events)
+        EXPECT_EQ(event.frame->json().find("canary"), std::string::npos) << event.frame->json();
     EXPECT_EQ(run([&](db::Transaction& tx) { return store::due(tx, 10); }), std::vector{sent.id});
     const auto done = run([&](db::Transaction& tx) { return expire(tx, sent.id); });
     ASSERT_EQ(done.events.size(), 1U);
@@ -192,6 +202,13 @@ TEST_F(MessagesTest, the_clock_deletes_what_is_due_and_nothing_else) {
     EXPECT_TRUE(see(bob, sent.id).message.deleted_at.has_value());
     EXPECT_TRUE(run([&](db::Transaction& tx) { return expire(tx, sent.id); }).events.empty());
     EXPECT_TRUE(run([&](db::Transaction& tx) { return store::due(tx, 10); }).empty());
+}
+
+TEST_F(MessagesTest, its_sender_may_delete_what_is_due_before_the_clock_does) {
+    const auto sent = send(chat, ann, "canary-clock");
+    run([&](db::Transaction& tx) { tx.exec(kMakeDue, sent.id); });
+    EXPECT_EQ(run([&](db::Transaction& tx) { return remove(tx, on(ann, sent.id)); }).events.size(), 1U);
+    EXPECT_TRUE(run([&](db::Transaction& tx) { return expire(tx, sent.id); }).events.empty());
 }
 
 TEST_F(MessagesTest, hiding_is_for_one_alone) {
