@@ -25,7 +25,10 @@ void Module::add_routes(http::Router& router) {
         auto handler = [&context, operation = row.operation](http::Request request) {
             return operation(context, std::move(request));
         };
-        router.add({row.method, row.path, row.policy, row.limit, row.name, std::move(handler), kBodyLimit});
+        http::Route route{row.method, row.path,           row.policy, row.limit,
+                          row.name,   std::move(handler), kBodyLimit};
+        route.shared = row.shared;
+        router.add(std::move(route));
     }
 }
 

@@ -28,6 +28,7 @@ struct Row {
     http::Limit limit;
     std::string_view name;
     Operation operation;
+    bool shared = false;  // as in http::Route
 };
 
 using enum http::Policy;
@@ -36,8 +37,8 @@ using enum http::Limit;
 inline constexpr Row kRoutes[] = {
     {"POST", "/api/v1/auth/register", open, auth, "register_account", register_account},
     {"POST", "/api/v1/auth/login", open, auth, "log_in", log_in},
-    // Its own bucket would be the address's; a stolen token is caught by reuse detection, not by counting.
-    {"POST", "/api/v1/auth/refresh", open, api, "refresh_session", refresh_session},
+    // A stolen token is caught by reuse detection, not by counting.
+    {"POST", "/api/v1/auth/refresh", open, api, "refresh_session", refresh_session, true},
     {"POST", "/api/v1/auth/logout", user, api, "log_out", log_out},
     {"POST", "/api/v1/auth/password/change", user, auth, "change_password", change_password},
     {"GET", "/api/v1/auth/sessions", user, api, "list_sessions", list_sessions},

@@ -122,20 +122,25 @@ private:
         if (!verdict.allowed) throw verdict.error();
     }
 
+    void charge_address(Limit limit, bool shared) {
+        if (!shared) return charge(limit, RateLimiter::address_key(request_.remote));
+        if (server_.services.limiter)
+            charge(limit, RateLimiter::shared_address_key(request_.remote),
+                   server_.services.limiter->options().shared_address_factor);
+    }
+
     void admit(const Route& route) {
-        const auto address = RateLimiter::address_key(request_.remote);
-        if (route.policy == Policy::open) return charge(route.limit, address);
+        if (route.policy == Policy::open) return charge_address(route.limit, route.shared);
         try {
             if (!server_.services.authenticator) throw base::unauthenticated();
             request_.caller_ = server_.services.authenticator->authenticate(bearer_of(head_));
-        } catch (const base::Error&) {
-            charge(Limit::api, address);
+        } catch (const base::Error& refusal) {
+            // An expired token is a genuine one: after a night's sleep a whole office comes with theirs.
+            charge_address(Limit::api, refusal.code() == "token_expired");
             throw;
         }
         charge(route.limit, RateLimiter::user_key(request_.caller_->user));
-        if (server_.services.limiter)
-            charge(route.limit, RateLimiter::shared_address_key(request_.remote),
-                   server_.services.limiter->options().shared_address_factor);
+        charge_address(route.limit, true);
         if (route.policy == Policy::admin && !request_.caller_->admin) throw base::forbidden();
     }
 

@@ -19,6 +19,7 @@ using testing_::RawClient;
 class OneUser final : public Authenticator {
 public:
     Caller authenticate(std::string_view token) const override {
+        if (token == "old") throw base::unauthenticated("token_expired", "Refresh it.");
         if (token != "good" && token != "root") throw base::unauthenticated();
         Caller out;
         out.user = user;
@@ -95,6 +96,32 @@ TEST(Policies, RateLimitsAreToldAndKept) {
     EXPECT_EQ(loop.ask(get("/user", "Authorization: Bearer guess\r\n")).status, 429)
         << "guessing tokens is counted";
     EXPECT_EQ(loop.ask(get("/nothing")).status, 429);
+}
+
+TEST(Policies, WhoComesBackIsNotCountedWithStrangers) {
+    OneUser users;
+    RateLimitOptions options;
+    options.api = {1, 3};
+    options.shared_address_factor = 4;
+    RateLimiter limiter(options);
+    ServerServices services;
+    services.authenticator = &users;
+    services.limiter = &limiter;
+    Loopback loop({}, services);
+    loop.router.add({"GET", "/user", Policy::user, Limit::api, "user", says("x")});
+    Route refresh{"GET", "/refresh", Policy::open, Limit::api, "refresh", says("x")};
+    refresh.shared = true;
+    loop.router.add(std::move(refresh));
+    loop.start();
+    for (int i = 0; i < 4; ++i)
+        loop.ask(get("/nothing"));
+    EXPECT_EQ(loop.ask(get("/nothing")).status, 429) << "strangers have used theirs up";
+    for (int i = 0; i < 6; ++i) {
+        EXPECT_EQ(loop.ask(get("/user", "Authorization: Bearer old\r\n")).status, 401);
+        EXPECT_EQ(loop.ask(get("/refresh")).status, 200);
+    }
+    EXPECT_EQ(loop.ask(get("/refresh")).status, 429) << "the address has a bound too";
+    EXPECT_EQ(loop.ask(get("/user", "Authorization: Bearer old\r\n")).status, 429);
 }
 
 TEST(Answers, SecurityHeadersAndCors) {

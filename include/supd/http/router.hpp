@@ -35,6 +35,9 @@ struct Route {
     std::size_t body_limit = kDefaultBodyLimit;
     /// What it answers with when all is well: an Accept header that excludes it is 406. Empty = not checked.
     std::string_view produces = "application/json";
+    /// Of an open route that people ask who are signed in: counted in their address's shared bucket, not in
+    /// the small one of strangers.
+    bool shared = false;
 };
 
 /// Proves who a bearer token belongs to. Implemented by accounts. Any io thread; must not block.
