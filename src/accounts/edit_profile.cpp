@@ -41,6 +41,8 @@ asio::awaitable<http::Reply> edit_profile(const Context& context, http::Request 
     if (request.path_value("id") != "me" && request.path_id<base::UserId>("id") != caller.user)
         throw base::forbidden("You may edit only your own profile.");
     const auto change = parse(request.json());
+    // Whether an address is taken tells who has an account here.
+    if (change.email) context.limiter.require(http::Limit::auth, http::RateLimiter::user_key(caller.user));
     auto store_it = [&](db::Transaction& tx) { return store::update_profile(tx, caller.user, change); };
     try {
         const auto user = co_await context.db.transact(store_it);

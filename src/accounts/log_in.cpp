@@ -36,7 +36,11 @@ LoginRequest parse(const base::Json& body) {
 
 asio::awaitable<http::Reply> log_in(const Context& context, http::Request request) {
     auto wanted = parse(request.json());
-    context.limiter.require(http::Limit::auth, http::RateLimiter::identifier_key(wanted.identifier_key));
+    // Whoever guesses from one address locks the owner out there at most; from many, the sum is bounded.
+    context.limiter.require(http::Limit::auth,
+                            http::RateLimiter::identifier_key(wanted.identifier_key, request.remote));
+    context.limiter.require(http::Limit::auth, http::RateLimiter::identifier_key(wanted.identifier_key), 1,
+                            kAllAddressesFactor);
 
     auto look_up = [&](db::Transaction& tx) { return store::find_sign_in(tx, wanted.identifier_key); };
     const auto seed = seed_session(std::move(wanted.device), origin_of(request));

@@ -98,7 +98,8 @@ std::vector<Key> make_keys() {
          "How many of them at once."},
         {"rate_limit", "auth_per_minute",
          NumberPlace{[](C& c) -> auto& { return c.rate_limit.auth_per_minute; }, 1, 1'000'000}, "",
-         "Attempts to sign in or register a minute, by address and by name."},
+         "Attempts to sign in or register a minute by address, and by name and address; by name ten times as "
+         "many."},
         {"rate_limit", "auth_burst",
          NumberPlace{[](C& c) -> auto& { return c.rate_limit.auth_burst; }, 1, 1'000'000}, "",
          "How many of them at once."},

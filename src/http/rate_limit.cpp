@@ -126,8 +126,8 @@ Verdict RateLimiter::take(Limit limit, std::string_view key, double scale, doubl
     return out;
 }
 
-void RateLimiter::require(Limit limit, std::string_view key, double tokens) {
-    const auto verdict = take(limit, key, 1, tokens);
+void RateLimiter::require(Limit limit, std::string_view key, double tokens, double scale) {
+    const auto verdict = take(limit, key, scale, tokens);
     if (!verdict.allowed) throw verdict.error();
 }
 
@@ -150,6 +150,10 @@ std::string RateLimiter::shared_address_key(const asio::ip::address& address) {
 
 std::string RateLimiter::identifier_key(std::string_view identifier) {
     return "i" + std::string(identifier.substr(0, 256));
+}
+
+std::string RateLimiter::identifier_key(std::string_view identifier, const asio::ip::address& address) {
+    return "j" + address_key(address) + identifier_key(identifier);
 }
 
 std::size_t RateLimiter::buckets() const {

@@ -51,7 +51,7 @@ public:
         request.method = method;
         request.path = path;
         request.path_values = match.path_values;
-        request.remote = boost::asio::ip::make_address("192.0.2.7");
+        request.remote = boost::asio::ip::make_address(address);
         request.headers = {{"content-type", "application/json"}, {"user-agent", "test/1"}};
         if (!body.is_null()) request.body = body.dump();
         try {
@@ -84,6 +84,7 @@ public:
         io_.run();
         return result.get();
     }
+    std::string address = "192.0.2.7";
     accounts::Revocations& revocations() { return revocations_; }
     db::Database& database() { return database_; }
 
@@ -183,6 +184,36 @@ TEST_F(OperationsTest, SignInsAreCountedPerIdentifier) {
         refused += limited.login(i % 2 ? "ann" : "ANN", "wrong horse").code == "rate_limited";
     EXPECT_EQ(refused, 10) << "the burst of the auth class";
     EXPECT_EQ(limited.login("bob").status, 200);
+    limited.address = "192.0.2.8";
+    EXPECT_EQ(limited.login("ann").status, 200) << "guesses from elsewhere do not lock her out";
+}
+
+TEST_F(OperationsTest, SignInsFromAllAddressesHaveABoundToo) {
+    Node limited(url_, true);
+    limited.registered("ann");
+    int tried = 0;
+    for (int address = 1; address <= 30; ++address) {
+        limited.address = "198.51.100." + std::to_string(address);
+        for (int i = 0; i < 10; ++i)
+            tried += limited.login("ann", "wrong horse").code == "invalid_credentials";
+    }
+    EXPECT_GE(tried, 100) << "ten times the burst of the auth class";
+    EXPECT_LE(tried, 200) << "and what comes back at fifty a minute meanwhile";
+}
+
+TEST_F(OperationsTest, AddressesAreNotFoundOutByChangingTheOwn) {
+    Node limited(url_, true);
+    limited.registered("bob", {{"email", "bob@example.org"}});
+    const auto ann = limited.registered("ann");
+    const auto change = [&](const Json& body) {
+        return limited.call("PATCH", "/api/v1/users/me", body, ann["access_token"]).code;
+    };
+    int told = 0;
+    for (int i = 0; i < 20; ++i)
+        told += change({{"email", "bob@example.org"}}) == "email_taken";
+    EXPECT_EQ(told, 10) << "the burst of the auth class";
+    EXPECT_EQ(change({{"email", "free@example.org"}}), "rate_limited");
+    EXPECT_EQ(change({{"bio", "hello"}}), "");
 }
 
 TEST_F(OperationsTest, AnOutdatedHashIsReplacedAtSignIn) {

@@ -39,7 +39,7 @@ struct Context;
 /// Construct, load revocations, add routes; destroyed after the server has stopped. Thread-safe.
 class Module final : public http::Authenticator {
 public:
-    /// limiter: the server's; sign-ins are also counted per identifier, whatever the address. Throws
+    /// limiter: the server's; sign-ins are also counted per identifier, from one address and from all. Throws
     /// std::invalid_argument for a configuration that cannot be used.
     Module(db::Database& database, async::BlockingPool& cpu, http::RateLimiter& limiter,
            Revocations& revocations, Config config);

@@ -24,6 +24,9 @@ inline constexpr std::size_t kMaxRefreshTokenBytes = 64;
 /// JSON bodies of all routes of accounts.
 inline constexpr std::size_t kBodyLimit = 16 * 1024;
 
+/// Attempts to sign in to one account from all addresses together: so many times those from one address.
+inline constexpr double kAllAddressesFactor = 10;
+
 /// A sign-in past this removes the device that was seen longest ago.
 inline constexpr std::size_t kMaxDevicesPerUser = 100;
 

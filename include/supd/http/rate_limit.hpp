@@ -58,15 +58,16 @@ public:
     /// is, auth is refused (fails closed) and the other classes pass. `scale` multiplies rate and burst.
     Verdict take(Limit limit, std::string_view key, double scale = 1, double tokens = 1);
     /// Throws Verdict::error() when refused.
-    void require(Limit limit, std::string_view key, double tokens = 1);
+    void require(Limit limit, std::string_view key, double tokens = 1, double scale = 1);
 
     /// Keys: a user; an address (IPv4, or IPv6 /64); what somebody typed as a login name (normalised by the
-    /// caller).
+    /// caller), from anywhere or from one address.
     static std::string user_key(base::UserId user);
     static std::string address_key(const asio::ip::address& address);
     /// Of the larger bucket that signed-in requests from one address share: never the same as the small one.
     static std::string shared_address_key(const asio::ip::address& address);
     static std::string identifier_key(std::string_view identifier);
+    static std::string identifier_key(std::string_view identifier, const asio::ip::address& address);
 
     const RateLimitOptions& options() const noexcept { return options_; }
     std::size_t buckets() const;
