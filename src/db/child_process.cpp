@@ -18,6 +18,7 @@
 #include <cerrno>
 #include <charconv>
 #include <cstdlib>
+#include <fstream>
 #include <memory>
 #include <system_error>
 #include <utility>
@@ -246,6 +247,15 @@ std::vector<pid_t> postgres_processes_in(const std::filesystem::path& dir) {
         if (program.filename().string().starts_with("postgres")) result.push_back(pid);
     }
     return result;
+}
+
+bool is_hidden_postgres(pid_t pid, uid_t user) {
+    const std::string folder = "/proc/" + std::to_string(pid);
+    struct stat cwd{}, owner{};
+    if (::stat((folder + "/cwd").c_str(), &cwd) == 0 || (errno != EACCES && errno != EPERM)) return false;
+    std::string name;
+    std::ifstream(folder + "/comm") >> name;
+    return ::stat(folder.c_str(), &owner) == 0 && owner.st_uid == user && name.starts_with("postgres");
 }
 
 }  // namespace supd::db

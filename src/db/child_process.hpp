@@ -85,4 +85,8 @@ Child adopt(pid_t pid);
 // The PostgreSQL processes whose working directory is `dir`: theirs is always the data directory.
 std::vector<pid_t> postgres_processes_in(const std::filesystem::path& dir);
 
+// A PostgreSQL process of `user` whose working directory may not be looked at: root without CAP_SYS_PTRACE,
+// which containers take away.
+bool is_hidden_postgres(pid_t pid, uid_t user);
+
 }  // namespace supd::db

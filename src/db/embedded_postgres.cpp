@@ -212,8 +212,7 @@ void EmbeddedPostgres::Supervisor::prepare_files() {
 void EmbeddedPostgres::Supervisor::end_leftovers() {
     const auto begun = Clock::now();
     int stage = 0;
-    for (auto pids = postgres_processes_in(layout_.cluster); !pids.empty();
-         pids = postgres_processes_in(layout_.cluster)) {
+    for (auto pids = server_processes(layout_); !pids.empty(); pids = server_processes(layout_)) {
         const pid_t postmaster = recorded_postmaster(layout_);
         const bool postmaster_lives = std::ranges::find(pids, postmaster) != pids.end();
         const auto waited = Clock::now() - begun;
@@ -249,7 +248,7 @@ void EmbeddedPostgres::Supervisor::end_leftovers() {
 
 Child EmbeddedPostgres::Supervisor::launch() {
     const pid_t recorded = recorded_postmaster(layout_);
-    const auto pids = postgres_processes_in(layout_.cluster);
+    const auto pids = server_processes(layout_);
     if (recorded > 0 && std::ranges::find(pids, recorded) != pids.end()) {
         // Somebody restarted it by hand (pg_ctl restart): theirs is as good as ours.
         if (Child running = adopt(recorded)) return running;

@@ -336,6 +336,13 @@ pid_t recorded_postmaster(const ClusterLayout& layout) {
     return file >> pid ? pid : 0;
 }
 
+std::vector<pid_t> server_processes(const ClusterLayout& layout) {
+    auto pids = postgres_processes_in(layout.cluster);
+    const pid_t recorded = recorded_postmaster(layout);
+    if (recorded > 0 && is_hidden_postgres(recorded, layout.user.uid)) pids.push_back(recorded);
+    return pids;
+}
+
 std::string conninfo_for(const fs::path& socket_dir, const char* role, const char* database) {
     std::string host;
     for (const char c : socket_dir.string()) {

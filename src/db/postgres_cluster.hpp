@@ -53,6 +53,9 @@ std::string log_tail(const ClusterLayout& layout);
 // Pid in postmaster.pid, or 0.
 pid_t recorded_postmaster(const ClusterLayout& layout);
 
+// The PostgreSQL processes that run in the cluster; where they cannot be told, the recorded postmaster.
+std::vector<pid_t> server_processes(const ClusterLayout& layout);
+
 // libpq key/value string.
 std::string conninfo_for(const std::filesystem::path& socket_dir, const char* role, const char* database);
 

@@ -2,9 +2,11 @@
 
 #include <gtest/gtest.h>
 #include <libpq-fe.h>
+#include <linux/capability.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -12,6 +14,7 @@
 #include <chrono>
 #include <filesystem>
 #include <fstream>
+#include <future>
 #include <memory>
 #include <string>
 #include <thread>
@@ -56,9 +59,46 @@ protected:
         return true;
     }
 
+    // The postmaster of a daemon that was killed hard; `stopped`: it does not hear of that yet.
+    pid_t orphan(bool stopped) const {
+        std::array<int, 2> ends{};
+        EXPECT_EQ(::pipe(ends.data()), 0);
+        const pid_t daemon = ::fork();
+        if (daemon == 0) {
+            EmbeddedPostgres server(options_);
+            server.start();
+            const int pid = server.postmaster_pid();
+            [[maybe_unused]] const auto written = ::write(ends[1], &pid, sizeof pid);
+            for (;;)
+                ::pause();
+        }
+        int pid = 0;
+        EXPECT_EQ(::read(ends[0], &pid, sizeof pid), static_cast<ssize_t>(sizeof pid));
+        ::close(ends[0]);
+        ::close(ends[1]);
+        if (stopped) EXPECT_EQ(::kill(pid, SIGSTOP), 0);
+        EXPECT_EQ(::kill(daemon, SIGKILL), 0);
+        EXPECT_EQ(::waitpid(daemon, nullptr, 0), daemon);
+        return pid;
+    }
+    pid_t recorded() const {
+        pid_t pid = 0;
+        std::ifstream(options_.data_dir / "postgres" / "postmaster.pid") >> pid;
+        return pid;
+    }
+
     fs::path root_;
     EmbeddedPostgresOptions options_;
 };
+
+// Capabilities are of a thread; those that it starts inherit them.
+void drop_ptrace() {
+    __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+    std::array<__user_cap_data_struct, 2> sets{};
+    ASSERT_EQ(::syscall(SYS_capget, &header, sets.data()), 0);
+    sets[0].effective &= ~(1U << CAP_SYS_PTRACE);
+    ASSERT_EQ(::syscall(SYS_capset, &header, sets.data()), 0);
+}
 
 // The steps share one cluster, because initdb is what takes the time.
 TEST_F(EmbeddedPostgresTest, LivesThroughStartKillAndRestart) {
@@ -104,28 +144,27 @@ TEST_F(EmbeddedPostgresTest, LivesThroughStartKillAndRestart) {
     EXPECT_FALSE(fs::exists(options_.data_dir / "postgres" / "postmaster.pid")) << "stopped cleanly";
 
     // kill -9 of the daemon: its server goes down by itself, the next daemon waits for that.
-    std::array<int, 2> pipe_fds{};
-    ASSERT_EQ(::pipe(pipe_fds.data()), 0);
-    const pid_t daemon = ::fork();
-    if (daemon == 0) {
-        EmbeddedPostgres server(options_);
-        server.start();
-        const int pid = server.postmaster_pid();
-        [[maybe_unused]] const auto written = ::write(pipe_fds[1], &pid, sizeof pid);
-        for (;;)
-            ::pause();
-    }
-    int orphan = 0;
-    ASSERT_EQ(::read(pipe_fds[0], &orphan, sizeof orphan), static_cast<ssize_t>(sizeof orphan));
-    ASSERT_EQ(::kill(daemon, SIGKILL), 0);
-    ASSERT_EQ(::waitpid(daemon, nullptr, 0), daemon);
+    const pid_t first = orphan(false);
     {
         EmbeddedPostgres server(options_);
         server.start();
-        EXPECT_NE(server.postmaster_pid(), orphan);
+        EXPECT_NE(server.postmaster_pid(), first);
         EXPECT_EQ(query(server.conninfo(), "SELECT n FROM kept"), "42");
     }
-    EXPECT_FALSE(fs::exists("/proc/" + std::to_string(orphan) + "/exe")) << "at most a zombie is left";
+    EXPECT_FALSE(fs::exists("/proc/" + std::to_string(first) + "/exe")) << "at most a zombie is left";
+
+    // The same for a daemon that may not look at other users' processes: it waits, too.
+    const pid_t second = orphan(true);
+    std::thread([&] {
+        drop_ptrace();
+        EmbeddedPostgres server(options_);
+        auto started = std::async(std::launch::async, [&] { server.start(); });
+        EXPECT_FALSE(within(std::chrono::milliseconds(500), [&] { return recorded() != second; }));
+        EXPECT_EQ(::kill(second, SIGCONT), 0);
+        EXPECT_NO_THROW(started.get());
+        EXPECT_EQ(query(server.conninfo(), "SELECT n FROM kept"), "42");
+    }).join();
+    EXPECT_FALSE(fs::exists("/proc/" + std::to_string(second) + "/exe"));
 
     // A recorded pid that now belongs to a stranger does not keep the server from starting.
     {
@@ -138,8 +177,6 @@ TEST_F(EmbeddedPostgresTest, LivesThroughStartKillAndRestart) {
     EXPECT_EQ(query(server.conninfo(), "SELECT n FROM kept"), "42");
     server.stop();
     server.stop();
-    ::close(pipe_fds[0]);
-    ::close(pipe_fds[1]);
 }
 
 TEST_F(EmbeddedPostgresTest, WorksBelowAClosedFolderAndALongPath) {
