@@ -5,10 +5,11 @@
 namespace supd::app {
 namespace {
 
-std::unique_ptr<db::EmbeddedPostgres> start_embedded(const Config& config) {
+std::unique_ptr<db::EmbeddedPostgres> start_embedded(const Config& config, std::stop_token interrupt) {
     db::EmbeddedPostgresOptions options;
     options.data_dir = config.server.data_dir;
     options.run_as = config.database.run_as;
+    options.interrupt = std::move(interrupt);
     auto server = std::make_unique<db::EmbeddedPostgres>(std::move(options));
     server->start();
     return server;
@@ -16,10 +17,10 @@ std::unique_ptr<db::EmbeddedPostgres> start_embedded(const Config& config) {
 
 }  // namespace
 
-DatabaseAccess DatabaseAccess::for_daemon(const Config& config) {
+DatabaseAccess DatabaseAccess::for_daemon(const Config& config, std::stop_token interrupt) {
     DatabaseAccess access;
     if (config.embedded_database()) {
-        access.embedded_ = start_embedded(config);
+        access.embedded_ = start_embedded(config, std::move(interrupt));
         access.url_ = access.embedded_->conninfo();
     } else {
         access.url_ = config.database.url.reveal();
@@ -41,6 +42,10 @@ DatabaseAccess DatabaseAccess::for_command(const Config& config) {
 std::unique_ptr<db::Connection> DatabaseAccess::connect(const Config& config) const {
     return std::make_unique<db::Connection>(url_, std::chrono::seconds(config.database.statement_timeout_s),
                                             "supd-command");
+}
+
+void DatabaseAccess::stop(base::Monotonic::time_point by) noexcept {
+    if (embedded_) embedded_->stop(by);
 }
 
 void DatabaseAccess::make_usable() const {

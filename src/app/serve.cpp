@@ -5,6 +5,7 @@
 #include "config_keys.hpp"
 #include "database_access.hpp"
 #include "secrets.hpp"
+#include "signals.hpp"
 
 #include <supd/base/log.hpp>
 #include <supd/db/database.hpp>
@@ -19,6 +20,9 @@
 namespace supd::app {
 namespace {
 
+// Beyond the grace, for a private PostgreSQL that has to be stopped the hard way.
+constexpr std::chrono::seconds kHardStop{5};
+
 // Each connection is a descriptor: take what the system allows.
 void raise_descriptor_limit() {
     rlimit limit{};
@@ -28,17 +32,16 @@ void raise_descriptor_limit() {
 }
 
 // False when it was told to stop meanwhile.
-bool wait_for_database(const std::string& url, const sigset_t& signals, std::chrono::seconds patience) {
-    constexpr timespec kPause{.tv_sec = 0, .tv_nsec = 250'000'000};
-    const auto until = std::chrono::steady_clock::now() + patience;
+bool wait_for_database(const std::string& url, Signals& signals, std::chrono::seconds patience) {
+    constexpr std::chrono::milliseconds kPause{250};
+    const auto until = base::Monotonic::now() + patience;
     bool said = false;
-    while (!db::answers(url) && std::chrono::steady_clock::now() < until) {
+    while (!db::answers(url) && base::Monotonic::now() < until) {
         if (!said) base::log::warn("database_awaited", {{"limit", patience.count()}});
         said = true;
-        const int received = sigtimedwait(&signals, nullptr, &kPause);
-        if (received == SIGTERM || received == SIGINT) return false;
+        if (signals.wait_for_stop(kPause)) return false;
     }
-    return true;  // what is still wrong with it, the first connection says
+    return !signals.stopping();  // what is still wrong with it, the first connection says
 }
 
 // The log's level and the content of the certificate's files may change while serving; the rest is named.
@@ -57,39 +60,41 @@ void reload(App& app, const Config& running, const std::function<Config()>& rere
     }
 }
 
-}  // namespace
-
-int run_serve(const Config& given, const std::function<Config()>& reread) {
-    // Before the first thread, so that all inherit it: these signals are waited for below.
-    sigset_t signals;
-    sigemptyset(&signals);
-    for (const int one : {SIGTERM, SIGINT, SIGHUP})
-        sigaddset(&signals, one);
-    pthread_sigmask(SIG_BLOCK, &signals, nullptr);
-    signal(SIGPIPE, SIG_IGN);
-    raise_descriptor_limit();
-
+void serve(const Config& given, const std::function<Config()>& reread, Signals& signals) {
     auto config = given;
     fill_generated_secrets(config);
     auto migrations = db::embedded_migrations();  // before a server is started for them
-    const auto database = DatabaseAccess::for_daemon(config);
+    auto database = DatabaseAccess::for_daemon(config, signals.stop_token());
     const std::chrono::seconds patience(config.database.connect_patience_s);
-    if (!wait_for_database(database.url(), signals, patience)) return kExitOk;
+    if (!wait_for_database(database.url(), signals, patience)) return;
     db::Migrator(database.url(), std::move(migrations)).up();
-
-    App app(config, database.url());
-    app.start();
-    std::cout << app.ready_line() << std::endl;
-    base::log::info("ready", {{"version", version()}, {"mode", config.mode}});
-
-    for (;;) {
-        int received = 0;
-        sigwait(&signals, &received);
-        if (received != SIGHUP) break;
-        reload(app, given, reread);
+    if (signals.stopping()) return;
+    {
+        App app(config, database.url());
+        app.start();
+        std::cout << app.ready_line() << std::endl;
+        base::log::info("ready", {{"version", version()}, {"mode", config.mode}});
+        while (signals.wait_for_hangup())
+            reload(app, given, reread);
+        base::log::info("stopping");
+        app.stop();
     }
-    base::log::info("stopping");
-    app.stop();
+    database.stop(signals.deadline() - kHardStop);
+}
+
+}  // namespace
+
+int run_serve(const Config& given, const std::function<Config()>& reread) {
+    const std::chrono::seconds grace(given.server.grace_s);
+    Signals signals(given.embedded_database() ? grace + kHardStop : grace);
+    signal(SIGPIPE, SIG_IGN);
+    raise_descriptor_limit();
+    try {
+        serve(given, reread, signals);
+    } catch (const std::exception& error) {
+        if (!signals.stopping()) throw;
+        base::log::warn("stopped_while_starting", {{"error", error.what()}});
+    }
     return kExitOk;
 }
 

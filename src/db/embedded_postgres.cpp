@@ -35,8 +35,9 @@ constexpr milliseconds kPingInterval{15};
 constexpr milliseconds kLongestPing{500};
 constexpr milliseconds kFirstBackoff{100};
 constexpr milliseconds kLongestBackoff{5000};
-constexpr seconds kStable{30};           // ran so long: the next failure starts at the first back-off
-constexpr seconds kImmediateTimeout{5};  // from SIGQUIT to SIGKILL
+constexpr seconds kStable{30};              // ran so long: the next failure starts at the first back-off
+constexpr milliseconds kShortestStop{500};  // for a fast shutdown, however little time is left
+constexpr seconds kImmediateTimeout{5};     // from SIGQUIT to SIGKILL
 constexpr std::chrono::hours kLogCheck{1};
 constexpr seconds kRunningPatience{15};
 constexpr int kStartAttempts = 3;
@@ -72,7 +73,7 @@ public:
         : options_(std::move(options)), layout_(layout_of(options_.data_dir)) {}
 
     void start();
-    void stop() noexcept;
+    void stop(Clock::time_point by) noexcept;
 
     std::string conninfo;
     std::atomic<bool> ready{false};
@@ -90,6 +91,7 @@ private:
     void ensure_database();
     Outcome watch(Child& child);
     void shut_down(Child& child);
+    void wake() noexcept;
     bool pause(milliseconds time) const;
     bool stopping() const { return pause(milliseconds(0)); }
     void report(std::exception_ptr failure);
@@ -99,6 +101,7 @@ private:
     Fd lock_;
     Fd log_;
     Fd wake_;  // eventfd: readable = stop
+    std::atomic<Clock::time_point> stop_by_{Clock::time_point::max()};
     std::mutex mutex_;
     std::condition_variable changed_;
     bool answered_ = false;  // start() has its result
@@ -125,22 +128,28 @@ void EmbeddedPostgres::Supervisor::start() {
     answered_ = false;
     failure_ = nullptr;
     thread_ = std::thread([this] { run(); });
+    const std::stop_callback interrupted(options_.interrupt, [this] { wake(); });
     std::unique_lock lock(mutex_);
     changed_.wait(lock, [this] { return answered_; });
     if (failure_) {
         lock.unlock();
-        stop();
+        stop(Clock::time_point::max());
         std::rethrow_exception(failure_);
     }
 }
 
-void EmbeddedPostgres::Supervisor::stop() noexcept {
+void EmbeddedPostgres::Supervisor::stop(Clock::time_point by) noexcept {
     if (thread_.joinable()) {
-        const std::uint64_t one = 1;
-        [[maybe_unused]] const auto written = ::write(wake_.get(), &one, sizeof one);
+        stop_by_ = by;
+        wake();
         thread_.join();
     }
     lock_.reset();
+}
+
+void EmbeddedPostgres::Supervisor::wake() noexcept {
+    const std::uint64_t one = 1;
+    [[maybe_unused]] const auto written = ::write(wake_.get(), &one, sizeof one);
 }
 
 void EmbeddedPostgres::Supervisor::report(std::exception_ptr failure) {
@@ -310,7 +319,8 @@ EmbeddedPostgres::Supervisor::Outcome EmbeddedPostgres::Supervisor::watch(Child&
 void EmbeddedPostgres::Supervisor::shut_down(Child& child) {
     if (!child) return;
     child.signal(SIGINT);
-    if (child.wait(options_.stop_timeout)) return;
+    const auto left = std::chrono::duration_cast<milliseconds>(stop_by_.load() - Clock::now());
+    if (child.wait(std::max(kShortestStop, std::min<milliseconds>(left, options_.stop_timeout)))) return;
     base::log::warn("postgres_stop_timeout", {{"detail", "going to immediate shutdown"}});
     child.signal(SIGQUIT);
     if (child.wait(kImmediateTimeout)) return;
@@ -326,8 +336,8 @@ EmbeddedPostgres::~EmbeddedPostgres() {
 void EmbeddedPostgres::start() {
     supervisor_->start();
 }
-void EmbeddedPostgres::stop() noexcept {
-    supervisor_->stop();
+void EmbeddedPostgres::stop(Clock::time_point by) noexcept {
+    supervisor_->stop(by);
 }
 const std::string& EmbeddedPostgres::conninfo() const {
     return supervisor_->conninfo;

@@ -17,6 +17,7 @@
 #include <memory>
 #include <optional>
 #include <stdexcept>
+#include <stop_token>
 #include <string>
 
 namespace supd::db {
@@ -35,6 +36,7 @@ struct EmbeddedPostgresOptions {
     std::string run_as = "postgres";          ///< only looked at when the daemon is root
     std::chrono::seconds start_timeout{300};  ///< crash recovery may read a lot of log
     std::chrono::seconds stop_timeout{10};    // then immediate mode, which recovers at the next start
+    std::stop_token interrupt;                ///< ends a start() that is under way
 };
 
 /// Thread-safe. Owns the child, the thread that supervises it and the lock on the data directory.
@@ -48,8 +50,10 @@ public:
     /// Takes the lock, makes the cluster when there is none, ends what an earlier daemon left
     /// running, starts the server and returns when it answers. Throws PostgresError.
     void start();
-    /// Fast shutdown, then immediate on time-out; returns when the server is gone. Idempotent.
-    void stop() noexcept;
+    /// Fast shutdown, then immediate on time-out or when it is past `by`; returns when the server is gone.
+    /// Idempotent.
+    void stop(
+        std::chrono::steady_clock::time_point by = std::chrono::steady_clock::time_point::max()) noexcept;
 
     /// libpq key/value string for the role that owns the database `supd`; valid after start().
     const std::string& conninfo() const;
