@@ -1,5 +1,6 @@
-"""Who may do what, declared: one row for each route of the daemon and each WebSocket command. test_authorization.py
-takes the routes from `supd routes --json`; a route without a row here fails it, and so does a row without a route."""
+"""Who may do what, declared: one row for each route of the daemon and each WebSocket command, those of the connection
+itself included. test_authorization.py takes the routes from `supd routes --json`; a route without a row here fails it,
+and so does a row without a route."""
 
 from __future__ import annotations
 
@@ -12,9 +13,8 @@ from rig.client import PASSWORD, Account, a_name, an_id
 # Actors whose token proves nothing; none of them may do anything that needs a user.
 UNPROVEN = ("no_token", "garbage", "expired", "wrong_signature", "revoked_session", "refresh_as_access", "disabled_user")
 # Actors with a good token, by what they are to the chat of the scene.
-PROVEN = ("stranger", "removed", "member", "author", "admin", "owner")
-# Cells that cannot exist yet: the features are other work.
-MISSING_ACTORS = ("banned", "blocked", "muted", "totp_pending")
+# `removed` was put out by an admin, `left` went by himself.
+PROVEN = ("stranger", "removed", "left", "member", "author", "admin", "owner")
 
 OK = {200, 201, 204}
 HIDDEN = {404}
@@ -34,8 +34,9 @@ class Scene:
 
 @dataclass
 class Row:
-    """`values` fill the path's `:names`; `expect` are the statuses of each proven actor; `open` rows answer the
-    unproven, too. `fresh`: the cell needs a scene of its own, because it changes it."""
+    """`values` fill the path's `:names`; `expect` are the statuses of each proven actor, and of an unproven one that
+    `open` does not speak for. `open` rows answer the unproven, too. `fresh`: the cell needs a scene of its own, because
+    it changes it."""
 
     expect: dict[str, set[int]]
     values: Callable[[Scene], dict[str, str]] = lambda scene: {}
@@ -52,8 +53,8 @@ def everybody(statuses: set[int] = OK) -> dict[str, set[int]]:
 
 def members(statuses: set[int] = OK, **others: set[int]) -> dict[str, set[int]]:
     """Members may, outsiders cannot tell that it exists."""
-    return {"stranger": HIDDEN, "removed": HIDDEN, "member": statuses, "author": statuses, "admin": statuses,
-            "owner": statuses} | others
+    return {"stranger": HIDDEN, "removed": HIDDEN, "left": HIDDEN, "member": statuses, "author": statuses,
+            "admin": statuses, "owner": statuses} | others
 
 
 def of_chat(scene: Scene) -> dict[str, str]:
@@ -139,9 +140,10 @@ ROWS: dict[str, Row] = {
                                                query=lambda scene: {"emoji": "\N{SPARKLES}"}),
     f"GET {V1}/messages/:id/thread": Row(members({200}), values=of_message),
     # WebSocket commands; an ack is 200, an error has the status of its problem.
-    "WS authenticate": Row(everybody({200})),
+    # Without a token at all, `authenticate` is malformed, and `ping` is all that a socket answers.
+    "WS authenticate": Row(everybody({200}) | {"no_token": {400}}),
     "WS resume": Row(everybody({200})),
-    "WS ping": Row(everybody({200})),
+    "WS ping": Row(everybody({200}) | {"no_token": {200}}),
     "WS message": Row(members({200}), body=a_message),
     "WS edit": Row(members(DENIED, author={200}), fresh=True, body=lambda scene: {
         "message_id": scene.message["id"], "text": "changed", "id": an_id()}),

@@ -16,8 +16,6 @@ DOCS = Path(__file__).resolve().parents[2] / "docs"
 OPENAPI = yaml.safe_load((DOCS / "openapi.yaml").read_text(encoding="utf-8"))
 ASYNCAPI = yaml.safe_load((DOCS / "asyncapi.yaml").read_text(encoding="utf-8"))
 METHODS = ("get", "post", "put", "patch", "delete")
-# Frames that the connection itself answers: no feature registers them.
-OF_THE_CONNECTION = {"authenticate", "resume", "ping"}
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +73,7 @@ def test_the_commands_of_the_socket_are_documented(rows: list[dict]) -> None:
     registered = {row["path"].rsplit("/", 1)[-1] for row in rows if row["method"] == "WS"}
     assert registered, "supd routes --json told no commands"
     assert sorted(registered - commands()) == []
-    assert sorted(commands() - registered - OF_THE_CONNECTION) == []
+    assert sorted(commands() - registered) == []
 
 
 # -- what both documents promise -----------------------------------------------------------------------------------
