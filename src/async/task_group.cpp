@@ -1,4 +1,5 @@
 #include <supd/async/task_group.hpp>
+#include <supd/base/log.hpp>
 
 #include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/cancellation_signal.hpp>
@@ -6,7 +7,6 @@
 #include <boost/asio/error.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/system/system_error.hpp>
-#include <spdlog/spdlog.h>
 
 #include <condition_variable>
 #include <list>
@@ -39,9 +39,10 @@ void report(const std::string& group, const std::exception_ptr& error) {
         std::rethrow_exception(error);
     } catch (const boost::system::system_error& e) {
         if (e.code() != asio::error::operation_aborted)
-            spdlog::error("task of {} failed: {}", group, e.what());
+            base::log::error("task_failed", {{"group", group}, {"error", e.what()}});
     } catch (const std::exception& e) {
-        spdlog::error("task of {} failed: {}", group, typeid(e).name());  // what() may quote rows
+        // what() may quote rows.
+        base::log::error("task_failed", {{"group", group}, {"kind", typeid(e).name()}});
     }
 }
 

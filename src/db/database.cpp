@@ -1,9 +1,9 @@
 #include "connection.hpp"
 
+#include <supd/base/log.hpp>
 #include <supd/db/database.hpp>
 
 #include <libpq-fe.h>
-#include <spdlog/spdlog.h>
 
 #include <map>
 #include <utility>
@@ -174,7 +174,7 @@ void Connection::run(Access access, const std::function<void(Transaction&)>& fn)
                 throw base::unavailable("database_timeout", "The database took too long.");
             if (state.starts_with("53"))
                 throw base::unavailable("database_full", "The database has no room left.");
-            spdlog::error("sql error {}", state);
+            base::log::error("sql_error", {{"sqlstate", state}});
             throw;
         }
     }
