@@ -23,7 +23,7 @@ from pathlib import Path
 
 SOURCE_LIMIT = 400
 TEST_LIMIT = 600
-DRAWER = re.compile(r"^(utils?|helpers?|common|misc|manager)$", re.I)
+DRAWER = re.compile(r"(?:^|_)(utils?|helpers?|common|misc|managers?)(?:_|$)", re.I)
 CPP = (".cpp", ".hpp")
 SIZED = CPP + (".py", ".sh", ".ts", ".js", ".css", ".html")
 PRODUCT = ("src/", "include/")
@@ -36,6 +36,9 @@ OWNERS = [
     ("sodium", {"crypto"}),
     ("openssl/", {"crypto", "net"}),
     ("boost/beast", {"http", "ws", "net"}),
+    ("zlib", {"ws"}),
+    ("spdlog/", {"base"}),
+    ("fmt/", {"base"}),
     ("prometheus/", {"metrics"}),
     ("toml++/", {"app"}),
     ("CLI/", {"app", "main"}),
@@ -43,7 +46,10 @@ OWNERS = [
 ]
 # Everything else of others that a public header may name.
 PUBLIC_THIRD_PARTY = ("boost/asio", "boost/system/", "nlohmann/")
-SPAWNERS = {"async", "app", "net", "ws", "http"}
+# What names files of the tree: their code spans are looked up.
+DOCUMENTS = ("README.md", "docs/adding-an-endpoint.md", "docs/architecture.md", "docs/benchmarks.md", "docs/features.md",
+             "docs/style.md", "tests/rig/README.md")
+SPAWNERS = {"async", "app"}
 HUB_CALL = re.compile(r"\bhub\w*(?:\(\))?\s*(?:\.|->)\s*publish\w*\s*\(")
 HUB_FILES_NOT = ("store*", "wire*", "module.*", "routes.*", "jobs.*")
 
@@ -147,7 +153,7 @@ class Checker:
 
     def check_name(self, name):
         for part in name.split("/"):
-            if DRAWER.match(part.split(".")[0]):
+            if DRAWER.search(part.split(".")[0]):
                 self.add("R7", name, 0, f"'{part}' is a drawer: name it for what it does")
 
     def check_size(self, name):
@@ -259,19 +265,25 @@ class Checker:
         for module in self.order:
             if complete and module not in have:
                 self.add("R8", "docs/modules.txt", 0, f"module '{module}' has no files")
-        document = "docs/architecture.md"
-        if document not in self.files:
-            return
+        for document in DOCUMENTS:
+            if document in self.files:
+                self.check_document(document)
+
+    def check_document(self, document):
         text = self.text(document)
-        for match in re.finditer(r"`([^`\n]+)`", text):
-            for path in self.paths_in(match.group(1)):
-                if not self.exists(path):
-                    self.add("R8", document, line_of(text, match.start()), f"`{path}` does not exist")
+        named = [(match.start(), path) for match in re.finditer(r"`([^`\n]+)`", text) for path in self.paths_in(match.group(1))]
+        base = Path(document).parent
+        for match in re.finditer(r"\]\((?!https?://|#)([^)#\s]+)", text):
+            path = (base / match.group(1)).as_posix()
+            named.append((match.start(), path[3:] if path.startswith("../") else re.sub(r"\w+/\.\./", "", path)))
+        for start, path in named:
+            if not self.exists(path):
+                self.add("R8", document, line_of(text, start), f"`{path}` does not exist")
 
     @staticmethod
     def paths_in(token):
         """Paths a code span names; placeholders such as <feature> and URLs are none."""
-        if not re.fullmatch(r"[\w./{},*-]+", token) or token.startswith("/"):
+        if not re.fullmatch(r"[\w./{},*-]+", token) or token.startswith("/") or re.fullmatch(r"[.\w*]*\.\w+\.sql|\.\w+", token):
             return []
         tops = ("src", "include", "tests", "docs", "scripts", "config", "migrations", "docker", "web", "cmake", ".ci")
         named = re.search(r"\.(?:cpp|hpp|md|txt|py|toml|yaml|sql|sh|\{cpp,hpp\}|\{hpp,cpp\})$", token)

@@ -65,6 +65,8 @@ class Rules(unittest.TestCase):
         self.planted("R3", {"src/messages/send_message.cpp": "#include <pqxx/pqxx>\n"})
         self.planted("R3", {"src/messages/send_message.cpp": "#include <boost/beast/core.hpp>\n"})
         self.planted("R3", {"src/http/server.cpp": "#include <openssl/ssl.h>\n"})
+        self.planted("R3", {"src/http/server.cpp": "#include <zlib.h>\n"})
+        self.planted("R3", {"src/http/server.cpp": "#include <spdlog/spdlog.h>\n"})
 
     def test_r4_sql_outside_a_store(self):
         for sql in ('"SELECT id FROM chats"', '"select now()"', 'R"(\n  update chats set x = 1)"',
@@ -74,7 +76,7 @@ class Rules(unittest.TestCase):
 
     def test_r5_public_header_with_a_library_type(self):
         self.planted("R5", {"include/supd/db/pool.hpp": "#pragma once\n// Pool.\n#include <pqxx/pqxx>\n"})
-        self.planted("R5", {"include/supd/db/pool.hpp": "#pragma once\n// Pool.\n#include <spdlog/spdlog.h>\n"})
+        self.planted("R5", {"include/supd/db/pool.hpp": "#pragma once\n// Pool.\n#include <foreign/lib.hpp>\n"})
         self.clean({"include/supd/db/pool.hpp": "#pragma once\n// Pool.\n#include <boost/asio/awaitable.hpp>\n#include <sys/types.h>\n"})
 
     def test_r6_publish_from_a_store(self):
@@ -87,12 +89,19 @@ class Rules(unittest.TestCase):
         self.planted("R7", {"tests/base/error_test.cpp": "\n" * 601})
         self.planted("R7", {"src/base/utils.cpp": ""})
         self.planted("R7", {"scripts/helpers/x.py": ""})
+        self.planted("R7", {"src/base/string_utils.cpp": ""})
+        self.planted("R7", {"src/chats/chat_manager.cpp": ""})
+        self.clean({"src/chats/commonality.cpp": ""})
         self.clean({"src/base/error.cpp": "\n" * 400})
 
     def test_r8_docs_and_headers(self):
         self.planted("R8", {"docs/architecture.md": "`src/messages/gone.cpp`\n"})
         self.planted("R8", {"docs/architecture.md": "`gone.cpp`\n"})
         self.planted("R8", {"docs/architecture.md": "`src/gone`\n"})
+        self.planted("R8", {"README.md": "`src/gone`\n"})
+        self.planted("R8", {"docs/style.md": "[gone](gone.md)\n"})
+        self.planted("R8", {"tests/rig/README.md": "`gone.py`\n"})
+        self.clean({"docs/style.md": "[order](modules.txt), [it](architecture.md#1-it), [far](https://example.org/x.md)\n"})
         self.planted("R8", {"src/stories/x.cpp": ""})
         self.planted("R8", {"docs/modules.txt": MODULES + "more: stories\n"})
         self.planted("R8", {"include/supd/base/ids.hpp": "#pragma once\nnamespace supd::base {\nstruct Id {};\n}\n"})
