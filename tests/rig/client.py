@@ -390,12 +390,22 @@ class Socket:
                 raise AssertionError(f"no {type or 'such'} event in {deadline_s} s; since then: {types}") from None
 
     async def no_event(self, type: str, where: Callable[[dict], bool] | None = None, for_s: float = 0.5) -> None:
-        """Asserts that nothing such comes: a later ping must be answered without it."""
-        await asyncio.sleep(for_s)
+        """Asserts that nothing such comes: not before a ping that is sent now is answered, which is behind all that this
+        session's own commands have caused, and not for a while after it, in which others' commands take effect."""
         if not self.closed:
             await self.call("ping")
-        found = [each for each in self.events[self._seen:] if each["type"] == type and (where is None or where(each))]
-        assert not found, found
+        until = time.monotonic() + for_s
+        while True:
+            self._changed.clear()
+            found = [each for each in self.events[self._seen:] if each["type"] == type and (where is None or where(each))]
+            assert not found, found
+            left = until - time.monotonic()
+            if left <= 0 or self.closed:
+                return
+            try:
+                await asyncio.wait_for(self._changed.wait(), left)
+            except TimeoutError:
+                pass
 
     async def closing(self, deadline_s: float = 10.0) -> int:
         """Waits for the server to close and returns the code."""
