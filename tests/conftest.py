@@ -42,8 +42,8 @@ def postgres() -> Iterator[PostgresCluster]:
 @pytest.fixture(scope="session")
 def binary() -> str:
     found = find_binary()
-    if found is None:
-        pytest.skip("missing: no supd binary (set SUPD_BINARY)")
+    if found is None or not found.is_file():
+        pytest.fail(f"no supd binary at {found or 'build/*/src/supd'}: build one or set SUPD_BINARY", pytrace=False)
     return str(found)
 
 

@@ -168,8 +168,7 @@ async def test_roles_and_what_they_allow(rest: Rest) -> None:
     (await bob.patch(f"{path}/{ann.id}", {"role": "member"})).problem(403)
     (await ann.patch(f"{path}/{bob.id}", {"role": "member"})).expect(200, 204)
     (await bob.delete(f"{path}/{eve.id}")).problem(403)
-    (await ann.patch(f"{path}/{eve.id}", {"role": "emperor"})).problem((await ann.patch(
-        f"{path}/{eve.id}", {"role": "emperor"})).status)
+    (await ann.patch(f"{path}/{eve.id}", {"role": "emperor"})).problem(400, "invalid_request")
 
 
 async def test_the_last_owner_is_never_demoted_even_in_a_race(rest: Rest) -> None:
@@ -177,9 +176,7 @@ async def test_the_last_owner_is_never_demoted_even_in_a_race(rest: Rest) -> Non
         ann, bob = await a_user(rest), await a_user(rest)
         chat = await a_chat(ann, bob)
         path = f"chats/{chat['id']}/members"
-        promoted = await ann.patch(f"{path}/{bob.id}", {"role": "owner"})
-        if promoted.status not in (200, 204):
-            pytest.skip("ownership moves only by transfer")
+        (await ann.patch(f"{path}/{bob.id}", {"role": "owner"})).expect(200)
         await asyncio.gather(ann.patch(f"{path}/{bob.id}", {"role": "member"}),
                              bob.patch(f"{path}/{ann.id}", {"role": "member"}))
         roles = [item["role"] for item in (await ann.get(path))["items"]]
