@@ -127,6 +127,34 @@ def test_a_database_that_is_away_is_69(binary: str, tmp_path: Path) -> None:
         assert done.returncode == UNAVAILABLE and done.stderr, arguments
 
 
+def test_dead_jobs_are_retried_and_dropped(binary: str, postgres) -> None:
+    database = {"DATABASE_URL": postgres.new_database(), "SUPD__MODE": "development"}
+    assert supd(binary, "migrate", "up", **database).returncode == 0
+    planted = postgres.sql(
+        "insert into jobs (kind, payload, state, attempts, max_attempts, died_at, last_error) "
+        "select 'planted', '{\"secret\":\"of the payload\"}', 'dead', 5, 5, now(), 'smtp_550' from generate_series(1, 3) "
+        "returning id", postgres.database_of(database["DATABASE_URL"]))
+    first, second, third = (row[0] for row in planted)
+
+    def listed(state: str) -> dict[str, dict]:
+        done = supd(binary, "jobs", "list", "--state", state, "--json", **database)
+        assert done.returncode == 0 and "of the payload" not in done.stdout + done.stderr
+        return {str(row["id"]): row for row in json.loads(done.stdout)}
+
+    assert set(listed("dead")) == {first, second, third} and listed("ready") == {}
+    assert listed("dead")[first]["last_error"] == "smtp_550" and listed("dead")[first]["kind"] == "planted"
+    assert supd(binary, "jobs", "retry", first, **database).returncode == 0
+    assert set(listed("ready")) == {first} and listed("ready")[first]["attempts"] == 0
+    again = supd(binary, "jobs", "retry", first, **database)
+    assert again.returncode == 1 and again.stderr, "it is not dead any more"
+    assert supd(binary, "jobs", "drop", second, **database).returncode == 0
+    assert set(listed("dead")) == {third}
+    gone = supd(binary, "jobs", "drop", second, **database)
+    assert gone.returncode == 1 and gone.stderr
+    assert supd(binary, "jobs", "retry", "--all", **database).returncode == 0
+    assert listed("dead") == {} and set(listed("ready")) == {first, third}
+
+
 async def test_users_beside_the_running_daemon(server: Daemon, rest: Rest) -> None:
     place = ("--data-dir", str(server.data_dir))
     name = a_name()

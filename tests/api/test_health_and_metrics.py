@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import shutil
 import subprocess
-from pathlib import Path
+import time
 
 import pytest
 
-from rig.client import Rest, a_chat, a_user
-from rig.daemon import Daemon, find_binary
+from rig.client import Rest, a_chat, a_user, an_id
+from rig.daemon import REPOSITORY, Daemon
+from rig.documents import document
 
 REQUIRED = ("http_requests_total", "http_request_duration_seconds", "websocket_connections_active", "messages_sent_total")
 REQUIRED_WORDS = (("deliver", "seconds"), ("commit", "batch"), ("queue",), ("pool",), ("xmin", "age"))
@@ -32,9 +34,29 @@ async def test_the_first_page(rest: Rest) -> None:
     assert page.headers["Content-Type"].startswith("text/html") and b"supd" in page.body
 
 
-async def test_the_documents_are_served(rest: Rest) -> None:
-    document = (await rest.get("openapi.json")).expect(200).json
-    assert document["openapi"].startswith("3.1") and document["paths"]
+@pytest.mark.parametrize("name", ["openapi", "asyncapi"])
+async def test_the_documents_are_served(rest: Rest, name: str) -> None:
+    answer = (await rest.get(f"{name}.json")).expect(200)
+    assert answer.headers["Content-Type"].startswith("application/json")
+    assert answer.json == document(f"{name}.yaml")
+
+
+async def test_the_log_names_the_request(server: Daemon, rest: Rest) -> None:
+    """What a client is told as its request's id is what an operator finds in the log."""
+    given = f"asked-{an_id()}"
+    answers = [await rest.get("/health", headers={"X-Request-Id": given}), await rest.get("nothing"),
+               await rest.get("users/me", token="none")]
+    wanted = {answer.headers["X-Request-Id"]: answer.status for answer in answers}
+    assert given in wanted and len(wanted) == 3
+    until = time.monotonic() + 10
+    while True:
+        whole_lines = server.log_text().rpartition("\n")[0].splitlines()
+        lines = [json.loads(line) for line in whole_lines if '"request_id"' in line and '"status"' in line]
+        found = {line["request_id"]: line for line in lines if line["request_id"] in wanted}
+        if len(found) == len(wanted) or time.monotonic() > until:
+            break
+        await asyncio.sleep(0.05)
+    assert {each: line["status"] for each, line in found.items()} == wanted
 
 
 async def scrape(server: Daemon) -> str:
@@ -71,10 +93,8 @@ async def test_metrics_have_the_required_names_and_move(server: Daemon, rest: Re
 
 
 async def test_metrics_pass_promtool(server: Daemon) -> None:
-    promtool = shutil.which("promtool") or next(
-        (str(path) for path in Path(find_binary()).parents[1].glob("**/promtool")), None)
-    if promtool is None:
-        pytest.skip("missing: promtool")
+    promtool = shutil.which("promtool") or shutil.which("promtool", path=str(REPOSITORY / "build/tools/bin"))
+    assert promtool, "promtool is missing: scripts/install-deps test"
     text = await scrape(server)
     done = await asyncio.to_thread(subprocess.run, [promtool, "check", "metrics"], input=text, capture_output=True,
                                    text=True, timeout=60)
