@@ -144,6 +144,29 @@ sync::ChatPage list_chats_by_id(db::Transaction& tx, base::UserId user, base::Ch
     return out;
 }
 
+std::shared_ptr<net::TlsContext> certificate(const Config::Tls& tls) {
+    if (tls.certificate.empty()) return nullptr;
+    try {
+        return std::make_shared<net::TlsContext>(tls.certificate, tls.key);
+    } catch (const std::runtime_error& error) {
+        throw ConfigError({error.what()});
+    }
+}
+
+std::string bracketed(const std::string& host) {
+    return host.find(':') == std::string::npos ? host : "[" + host + "]";
+}
+
+std::uint16_t open_port(http::Server& server, const net::ListenerOptions& options,
+                        std::shared_ptr<net::TlsContext> tls) {
+    try {
+        return server.listen(options, std::move(tls));
+    } catch (const boost::system::system_error& error) {
+        throw ListenError("cannot listen on " + bracketed(options.address) + ":" +
+                          std::to_string(options.port) + ": " + error.code().message());
+    }
+}
+
 }  // namespace
 
 std::string_view version() noexcept {
@@ -256,6 +279,7 @@ App::~App() {
 
 void App::start() {
     auto& p = *parts_;
+    p.tls = certificate(p.config.tls);
     p.io.start();
     p.started = true;
     auto& first = p.io.context(0);
@@ -272,21 +296,18 @@ void App::start() {
     listen.max_per_address = static_cast<std::size_t>(p.config.server.max_connections_per_address);
     for (const auto& text : p.config.server.trusted_proxies)
         if (auto network = net::Network::parse(text)) listen.uncapped.push_back(*network);
-    if (!p.config.tls.certificate.empty())
-        p.tls = std::make_shared<net::TlsContext>(p.config.tls.certificate, p.config.tls.key);
     net::ListenerOptions admin;
     admin.address = p.config.server.admin_host;
     admin.port = static_cast<std::uint16_t>(p.config.server.admin_port);
-    p.admin_port = p.admin.listen(admin);
-    p.port = p.server.listen(listen, p.tls);
+    p.admin_port = open_port(p.admin, admin, nullptr);
+    p.port = open_port(p.server, listen, p.tls);
     p.health.set_ready(true);
 }
 
 std::string App::ready_line() const {
     const auto& p = *parts_;
     const auto shown = [](const std::string& host) {
-        if (host == "0.0.0.0" || host == "::") return std::string("127.0.0.1");
-        return host.find(':') == std::string::npos ? host : "[" + host + "]";
+        return host == "0.0.0.0" || host == "::" ? "127.0.0.1" : bracketed(host);
     };
     nlohmann::ordered_json line;
     line["event"] = "ready";

@@ -9,9 +9,16 @@
 #include <supd/ws/commands.hpp>
 
 #include <memory>
+#include <stdexcept>
 #include <string>
 
 namespace supd::app {
+
+/// A port that cannot be opened; the text is for the operator (exit code 69).
+class ListenError : public std::runtime_error {
+public:
+    using std::runtime_error::runtime_error;
+};
 
 class App {
 public:
@@ -22,8 +29,8 @@ public:
     App(const App&) = delete;
     App& operator=(const App&) = delete;
 
-    /// Serves. Throws base::Error when the database cannot be reached, boost::system::system_error for a
-    /// port.
+    /// Serves. Throws ConfigError for a certificate that cannot be used, base::Error when the database cannot
+    /// be reached, ListenError for a port.
     void start();
     /// The line for stdout: `{"event": "ready", ...}`.
     std::string ready_line() const;

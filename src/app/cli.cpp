@@ -1,5 +1,6 @@
 #include "cli.hpp"
 
+#include "app.hpp"
 #include "commands.hpp"
 #include "config.hpp"
 #include "serve.hpp"
@@ -229,6 +230,8 @@ int run_cli(int argc, char** argv) {
         return code;
     } catch (const ConfigError& error) {
         return explain(error, kExitConfig);
+    } catch (const ListenError& error) {
+        return explain(error, kExitUnavailable);
     } catch (const db::PostgresError& error) {
         return explain(error, kExitUnavailable);
     } catch (const db::MigrationError& error) {

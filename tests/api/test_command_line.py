@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import socket
 import subprocess
 from pathlib import Path
 
@@ -206,3 +207,24 @@ def test_routes_are_listed_without_a_database(binary: str, tmp_path: Path) -> No
     assert {"method", "path", "policy", "operation"} <= set(rows[0])
     keys = {f"{row['method']} {row['path']}" for row in rows}
     assert {"POST /api/v1/auth/register", "GET /api/v1/sync"} <= keys and len(keys) == len(rows)
+
+
+def test_a_port_in_use_is_69_and_named(binary: str, postgres, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        for ports in (("--port", port, "--admin-port", "0"), ("--port", "0", "--admin-port", port)):
+            done = supd(binary, "serve", "--data-dir", str(tmp_path / "data"), *ports,
+                        DATABASE_URL=postgres.new_database(), SUPD__MODE="development", SUPD__SERVER__HOST="127.0.0.1")
+            assert done.returncode == UNAVAILABLE, done.stderr
+            assert f"cannot listen on 127.0.0.1:{port}: " in done.stderr and not done.stdout
+
+
+def test_a_certificate_that_cannot_be_used_is_78(binary: str, postgres, tmp_path: Path) -> None:
+    broken = tmp_path / "broken.pem"
+    broken.write_text("-----BEGIN CERTIFICATE-----\nnonsense\n-----END CERTIFICATE-----\n")
+    for certificate in (broken, tmp_path / "none.pem"):
+        done = supd(binary, "serve", "--data-dir", str(tmp_path / "data"), "--port", "0", "--admin-port", "0",
+                    DATABASE_URL=postgres.new_database(), SUPD__MODE="development", SUPD__TLS__CERTIFICATE=str(certificate),
+                    SUPD__TLS__KEY=str(broken))
+        assert done.returncode == CONFIGURATION, done.stderr
+        assert str(certificate) in done.stderr and not done.stdout
