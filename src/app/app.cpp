@@ -15,6 +15,7 @@
 #include <supd/chats/chats.hpp>
 #include <supd/chats/limits.hpp>
 #include <supd/db/database.hpp>
+#include <supd/db/migrator.hpp>
 #include <supd/http/idempotency.hpp>
 #include <supd/http/limits.hpp>
 #include <supd/http/rate_limit.hpp>
@@ -228,7 +229,7 @@ struct App::Parts {
           job_observer(jobs::observe_with(metrics)),
           jobs(database, {}, job_observer.get()),
           endpoint(io, hub, accounts, commands, endpoint_options(config)),
-          health(database, jobs, std::string(version())),
+          health(database, jobs, std::string(version()), db::embedded_migrations().back().version),
           server(io, router, server_options(config, "public"), services(true)),
           admin(io, admin_router, server_options(config, "admin"), services(false)) {
         accounts.add_routes(router);
@@ -237,7 +238,8 @@ struct App::Parts {
         receipts.add_routes(router);
         sync.add_routes(router);
         health.add_routes(router);
-        health.add_admin_routes(admin_router, metrics, reader);
+        const auto all_numbers = numbers(database, cpu, writer, hub, endpoint);
+        health.add_admin_routes(admin_router, metrics, reader, all_numbers);
         add_public_pages(router, config.name);
         messages.add_commands(commands);
         receipts.add_commands(commands);
@@ -257,7 +259,7 @@ struct App::Parts {
             });
         messages.add_jobs(jobs);
         add_periodic_jobs(jobs);
-        observe(metrics, database, cpu, writer, hub, endpoint);
+        observe(metrics, all_numbers, writer);
     }
 
     http::ServerServices services(bool is_public) {

@@ -2,15 +2,20 @@
 // words).
 #pragma once
 
+#include "observe.hpp"
+
 #include <supd/chatlog/reader.hpp>
 #include <supd/db/database.hpp>
 #include <supd/http/router.hpp>
 #include <supd/jobs/queue.hpp>
 #include <supd/metrics/metrics.hpp>
 
+#include <nlohmann/json_fwd.hpp>
+
 #include <atomic>
 #include <mutex>
 #include <string>
+#include <vector>
 
 namespace supd::app {
 
@@ -18,28 +23,37 @@ namespace asio = boost::asio;
 
 class Health {
 public:
-    Health(db::Database& database, jobs::Queue& jobs, std::string version);
+    /// `newest`: the newest migration of this binary.
+    Health(db::Database& database, jobs::Queue& jobs, std::string version, std::int64_t newest);
 
     void add_routes(http::Router& router);
-    /// The same with detail, and /metrics: for the admin listener.
-    void add_admin_routes(http::Router& router, metrics::Registry& metrics, chatlog::Reader& reader);
+    /// The same, /health with `numbers` and what the jobs and the cursors wait for, and /metrics: for the
+    /// admin listener.
+    void add_admin_routes(http::Router& router, metrics::Registry& metrics, chatlog::Reader& reader,
+                          std::vector<Number> numbers);
     void set_ready(bool ready) noexcept { ready_ = ready; }
 
 private:
     struct Probe {
-        bool database = false;
+        db::Contact database;
         base::Monotonic::time_point at;
     };
     asio::awaitable<Probe> probe();
+    bool fits(const Probe& probe) const;
+    http::Reply report(const Probe& probe, const nlohmann::ordered_json& detail) const;
     asio::awaitable<http::Reply> health(http::Request request);
+    asio::awaitable<http::Reply> health_in_detail(chatlog::Reader& reader);
     asio::awaitable<http::Reply> readyz(http::Request request);
     asio::awaitable<http::Reply> livez(http::Request request);
+    void add_probes(http::Router& router);
     asio::awaitable<void> measure_w_age(chatlog::Reader& reader);
     asio::awaitable<http::Reply> scrape(metrics::Registry& metrics, chatlog::Reader& reader);
 
     db::Database& database_;
     jobs::Queue& jobs_;
     std::string version_;
+    std::int64_t newest_;
+    std::vector<Number> numbers_;
     base::Monotonic::time_point started_ = base::Monotonic::now();
     std::atomic<bool> ready_{false};
     std::mutex mutex_;

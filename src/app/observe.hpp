@@ -9,9 +9,21 @@
 #include <supd/ws/endpoint.hpp>
 #include <supd/ws/hub.hpp>
 
+#include <functional>
+#include <vector>
+
 namespace supd::app {
 
-void observe(metrics::Registry& metrics, db::Database& database, async::BlockingPool& cpu,
-             chatlog::Writer& writer, ws::Hub& hub, ws::Endpoint& endpoint);
+/// A number of this moment: a gauge of /metrics, and a line of /health on the admin listener.
+struct Number {
+    const char* name;
+    const char* help;
+    std::function<double()> now;
+};
+std::vector<Number> numbers(db::Database& database, async::BlockingPool& cpu, chatlog::Writer& writer,
+                            ws::Hub& hub, ws::Endpoint& endpoint);
+
+/// Those, and what the writer tells of its commits.
+void observe(metrics::Registry& metrics, const std::vector<Number>& numbers, chatlog::Writer& writer);
 
 }  // namespace supd::app

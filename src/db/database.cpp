@@ -20,7 +20,7 @@ constexpr std::pair<const char*, const char*> kLiveness[] = {{"keepalives_idle",
                                                              {"keepalives_interval", "5"},
                                                              {"keepalives_count", "3"},
                                                              {"tcp_user_timeout", "15000"}};
-constexpr Statement kSelectOne{"select_one", "select 1"};
+constexpr Statement kSchema{"schema", "select max(version), max(compat) from schema_migrations"};
 
 std::string conninfo_value(std::string_view value) {
     std::string out = "'";
@@ -189,14 +189,24 @@ Database::Database(DatabaseOptions options)
 
 Database::~Database() = default;
 
-asio::awaitable<bool> Database::reachable() {
-    auto ask = [](Transaction& tx) { return !tx.exec(kSelectOne).empty(); };
+asio::awaitable<Contact> Database::contact() {
+    auto ask = [](Transaction& tx) {
+        const auto rows = tx.exec(kSchema);
+        Contact::Schema schema;
+        schema.version = rows.front().maybe_integer(0).value_or(0);
+        schema.compat = rows.front().maybe_integer(1).value_or(0);
+        return schema;
+    };
+    Contact out;
     try {
-        co_return co_await transact(Access::read_only, ask);
+        out.schema = co_await transact(Access::read_only, ask);
+        out.reachable = true;
     } catch (const base::Error& error) {
         // Busy is not away, as long as something comes through.
-        co_return error.code() == "overloaded" && base::Monotonic::now() - last_success_.load() < kRecently;
+        out.reachable =
+            error.code() == "overloaded" && base::Monotonic::now() - last_success_.load() < kRecently;
     }
+    co_return out;
 }
 
 }  // namespace supd::db

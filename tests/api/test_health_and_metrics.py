@@ -6,14 +6,17 @@ import asyncio
 import json
 import re
 import shutil
+import signal
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 
 from rig.client import Rest, a_chat, a_user, an_id
-from rig.daemon import REPOSITORY, Daemon
+from rig.daemon import REPOSITORY, Daemon, find_binary
 from rig.documents import document
+from rig.postgres import PostgresCluster
 
 REQUIRED = ("http_requests_total", "http_request_duration_seconds", "websocket_connections_active", "messages_sent_total")
 REQUIRED_WORDS = (("deliver", "seconds"), ("commit", "batch"), ("queue",), ("pool",), ("xmin", "age"))
@@ -174,3 +177,59 @@ def test_production_refuses_weak_secrets(spawn, postgres) -> None:
         assert done.returncode == 78, (settings, done.returncode, done.stderr[-500:])
         # As a word of its own: the keys of the configuration have names like auth.jwt_secret.
         assert settings.get("JWT_SECRET", "no such") not in re.split(r"[\s'\"=:;,]+", done.stderr)
+
+
+async def until(url: str, path: str, field: str, value: object) -> tuple[int, dict]:
+    """Asks until the answer says so: probes are kept for a second, jobs counted every fifteen."""
+    deadline = time.monotonic() + 30
+    async with Rest(url) as rest:
+        while (answer := await rest.get(path)).json.get(field) != value:
+            assert time.monotonic() < deadline, answer.body
+            await asyncio.sleep(0.1)
+        return answer.status, answer.json
+
+
+async def test_health_tells_a_database_that_is_away(spawn) -> None:
+    own = PostgresCluster()
+    try:
+        daemon = spawn(database_url=own.new_database(), name="away").start()
+        assert (await until(daemon.url, "/health", "status", "healthy"))[0] == 200
+        assert await until(daemon.url, "/readyz", "ready", True) == (200, {"ready": True})
+        own._stop(signal.SIGINT)
+        status, health = await until(daemon.url, "/health", "status", "unhealthy")
+        assert status == 503 and health["database"] == "unreachable" and health["migrations"] == "unknown"
+        assert await until(daemon.url, "/readyz", "ready", False) == (503, {"ready": False, "reason": "database"})
+        async with Rest(daemon.url) as rest:
+            (await rest.get("/livez")).expect(200)
+        own.start()
+        assert (await until(daemon.url, "/health", "status", "healthy"))[0] == 200
+        assert (await until(daemon.url, "/readyz", "ready", True))[0] == 200
+    finally:
+        own.close()
+
+
+async def test_health_tells_dead_jobs_and_other_schemas(spawn, postgres: PostgresCluster) -> None:
+    daemon = spawn(database_url=postgres.new_database(), name="unwell")
+    database = postgres.database_of(daemon.database_url)
+    assert daemon.run("migrate", "up").returncode == 0
+    postgres.sql("insert into jobs (kind, payload, state, attempts, max_attempts, died_at) "
+                 "values ('test.dead', '{}', 'dead', 1, 1, now())", database)
+    daemon.start()
+    status, health = await until(daemon.url, "/health", "status", "degraded")
+    assert status == 200 and health["jobs"] == "dead_letters" and health["migrations"] == "current"
+    assert (await until(daemon.url, "/readyz", "ready", True))[0] == 200, "dead letters do not keep it from serving"
+    postgres.sql("insert into schema_migrations (version, name, checksum, compat) values (9999, 'later', 'x', 1)", database)
+    assert (await until(daemon.url, "/health", "migrations", "newer"))[0] == 200
+    postgres.sql("update schema_migrations set compat = 9999 where version = 9999", database)
+    status, health = await until(daemon.url, "/health", "migrations", "incompatible")
+    assert status == 503 and health["status"] == "unhealthy"
+    assert await until(daemon.url, "/readyz", "ready", False) == (503, {"ready": False, "reason": "schema"})
+
+
+async def test_detail_is_for_the_admin_listener(server: Daemon, rest: Rest) -> None:
+    async with Rest(server.admin_url) as admin:
+        detail = (await admin.get("/health")).expect(200)["detail"]
+    assert {"db_pool_queued", "db_pool_busy", "cpu_pool_queued", "writer_queued", "websocket_connections_active", "jobs_ready",
+            "jobs_dead", "stream_w_age_seconds", "schema_version"} <= detail.keys()
+    assert detail["schema_version"] == detail["schema_needed"] > 0 and detail["stream_w_age_seconds"] >= 0
+    assert "detail" not in (await rest.get("/health")).json

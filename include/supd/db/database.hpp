@@ -70,6 +70,15 @@ private:
     std::unique_ptr<Impl> impl_;
 };
 
+struct Contact {
+    bool reachable = false;
+    struct Schema {
+        std::int64_t version = 0;  ///< the newest migration
+        std::int64_t compat = 0;   ///< binaries whose newest migration is older may not run on it
+    };
+    std::optional<Schema> schema;  ///< not known while all connections are busy
+};
+
 class Database {
 public:
     explicit Database(DatabaseOptions options);
@@ -97,8 +106,8 @@ public:
 
     std::size_t queued() const { return pool_.queued(); }
     std::size_t busy() const noexcept { return pool_.busy(); }
-    /// PostgreSQL answers `select 1`, asked now.
-    asio::awaitable<bool> reachable();
+    /// What PostgreSQL answers now. Throws what a statement throws.
+    asio::awaitable<Contact> contact();
 
 private:
     DatabaseOptions options_;
