@@ -5,10 +5,12 @@
 #include "config.hpp"
 #include "serve.hpp"
 
+#include <supd/backup/archive.hpp>
 #include <supd/base/error.hpp>
 #include <supd/base/log.hpp>
 #include <supd/db/embedded_postgres.hpp>
 #include <supd/db/migrator.hpp>
+#include <supd/db/server.hpp>
 
 #include <CLI/CLI.hpp>
 
@@ -49,6 +51,7 @@ public:
         add_config();
         add_user();
         add_jobs();
+        add_backup();
         add_healthcheck();
         auto* routes = command(app_, "routes", "List the routes and the commands of the WebSocket",
                                [this] { return print_routes(routes_json_); });
@@ -195,6 +198,34 @@ private:
         drop->add_option("id", jobs_.id, "Number of the job")->required();
     }
 
+    void add_backup() {
+        auto& backup =
+            *group(app_, "backup", "Make, prove and thin out backups, also beside the running daemon");
+        configured(backup, "create", "Make one", &create_backup);
+        auto* list = configured(backup, "list", "List them",
+                                [this](const LoadedConfig& loaded) { return list_backups(loaded, backup_); });
+        configured(backup, "prune", "Remove all but the newest (backup.keep)", &prune_backups);
+        auto* verify =
+            configured(backup, "verify", "Prove one: restore it into a scratch database",
+                       [this](const LoadedConfig& loaded) { return verify_backup(loaded, backup_); });
+        verify->add_option("file", backup_.file, "The archive, by path or by name")->required();
+        command(backup, "key", "Make a key file", [this] { return make_backup_key(backup_.file); })
+            ->add_option("file", backup_.file, "Where; must not exist")
+            ->required();
+        auto* restore = configured(
+            app_, "restore", "Put a backup in the place of the database; the daemon must be stopped",
+            [this](const LoadedConfig& loaded) { return restore_backup(loaded, backup_); });
+        restore->add_option("file", backup_.file, "The archive, by path or by name");
+        restore->add_flag("--list", backup_.list, "List what there is and change nothing");
+        restore->add_flag("--dry-run", backup_.dry_run, "Check everything and change nothing");
+        restore->add_flag("--no-safety-backup", backup_.no_safety_backup,
+                          "Make no backup of what is there; it stays as a database of another name");
+        restore->add_flag("--end-sessions", backup_.end_sessions, "Everybody has to sign in again");
+        restore->add_option("--into", backup_.into, "URL of an empty database to fill instead");
+        for (auto* sub : {list, restore})
+            sub->add_flag("--json", backup_.json, "As JSON");
+    }
+
     void add_healthcheck() {
         auto* check = configured(app_, "healthcheck", "Exit 0 when the daemon is alive, 1 when it is not",
                                  [](const LoadedConfig& loaded) { return healthcheck(loaded.config); });
@@ -209,6 +240,7 @@ private:
     bool routes_json_ = false;
     JobsOptions jobs_;
     bool all_jobs_ = false;
+    BackupOptions backup_;
     std::function<int()> action_;
 };
 
@@ -234,6 +266,10 @@ int run_cli(int argc, char** argv) {
         return explain(error, kExitUnavailable);
     } catch (const db::PostgresError& error) {
         return explain(error, kExitUnavailable);
+    } catch (const db::ServerError& error) {
+        return explain(error, kExitUnavailable);
+    } catch (const backup::ArchiveError& error) {
+        return explain(error, kExitData);
     } catch (const db::MigrationError& error) {
         return explain(error, kExitUnavailable);
     } catch (const db::MigrationFileError& error) {

@@ -1,4 +1,5 @@
-// The command line: `supd serve | migrate | config | user | jobs | routes | healthcheck | version`.
+// The command line: `supd serve | migrate | config | user | jobs | backup | restore | routes |
+// healthcheck | version`.
 #pragma once
 
 namespace supd::app {

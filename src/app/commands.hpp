@@ -43,6 +43,22 @@ int list_jobs(const Config& config, const JobsOptions& options);
 int retry_jobs(const Config& config, const JobsOptions& options);
 int drop_job(const Config& config, const JobsOptions& options);
 
+struct BackupOptions {
+    std::string file;
+    bool json = false;
+    bool list = false;
+    bool dry_run = false;
+    bool no_safety_backup = false;
+    bool end_sessions = false;
+    std::string into;  ///< URL of an empty database; else the configured one is replaced
+};
+int make_backup_key(const std::string& file);
+int create_backup(const LoadedConfig& loaded);
+int list_backups(const LoadedConfig& loaded, const BackupOptions& options);
+int prune_backups(const LoadedConfig& loaded);
+int verify_backup(const LoadedConfig& loaded, const BackupOptions& options);
+int restore_backup(const LoadedConfig& loaded, const BackupOptions& options);
+
 /// Every route and every WebSocket command (method WS), as the router holds them; needs no database.
 int print_routes(bool json);
 

@@ -80,6 +80,12 @@ struct Config {
         std::int64_t send_queue_bytes = 1'048'576;
     } websocket;
 
+    struct Backup {
+        std::string folder;
+        std::string key_file;
+        std::int64_t keep = 7;
+    } backup;
+
     struct Log {
         std::string level = "info";
     } log;

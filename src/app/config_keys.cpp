@@ -128,6 +128,13 @@ std::vector<Key> make_keys() {
          NumberPlace{[](C& c) -> auto& { return c.websocket.send_queue_bytes; }, 65'536, 268'435'456}, "",
          "The same in bytes."},
 
+        {"backup", "folder", TextPlace{[](C& c) -> auto& { return c.backup.folder; }}, "",
+         "Where `supd backup` keeps its archives. Empty: no backups."},
+        {"backup", "key_file", TextPlace{[](C& c) -> auto& { return c.backup.key_file; }}, "",
+         "The key that encrypts them, from `supd backup key FILE`. Keep a copy where the backups are not."},
+        {"backup", "keep", NumberPlace{[](C& c) -> auto& { return c.backup.keep; }, 1, 10'000}, "",
+         "How many archives of each kind stay when one is made."},
+
         {"log", "level",
          ChoicePlace{[](C& c) -> auto& { return c.log.level; }, {"debug", "info", "warn", "error"}},
          "LOG_LEVEL", "debug | info | warn | error. Lines are JSON, on stderr."},
@@ -201,6 +208,7 @@ std::string_view section_about(std::string_view section) {
     if (section == "auth") return "Accounts and tokens.";
     if (section == "rate_limit") return "Token buckets, per user and per address.";
     if (section == "websocket") return "/ws";
+    if (section == "backup") return "Backups; docs/backup.md.";
     if (section == "log") return "Logging.";
     return "";
 }

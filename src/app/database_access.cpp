@@ -1,6 +1,7 @@
 #include "database_access.hpp"
 
 #include <supd/db/migrator.hpp>
+#include <supd/db/server.hpp>
 
 namespace supd::app {
 namespace {
@@ -22,6 +23,7 @@ DatabaseAccess DatabaseAccess::for_daemon(const Config& config, std::stop_token 
     if (config.embedded_database()) {
         access.embedded_ = start_embedded(config, std::move(interrupt));
         access.url_ = access.embedded_->conninfo();
+        access.is_embedded_ = true;
     } else {
         access.url_ = config.database.url.reveal();
     }
@@ -33,6 +35,7 @@ DatabaseAccess DatabaseAccess::for_command(const Config& config) {
         if (auto running = db::EmbeddedPostgres::find_running(config.server.data_dir)) {
             DatabaseAccess access;
             access.url_ = std::move(*running);
+            access.is_embedded_ = true;
             return access;
         }
     }
@@ -46,6 +49,11 @@ std::unique_ptr<db::Connection> DatabaseAccess::connect(const Config& config) co
 
 void DatabaseAccess::stop(base::Monotonic::time_point by) noexcept {
     if (embedded_) embedded_->stop(by);
+}
+
+backup::Target DatabaseAccess::target() const {
+    if (is_embedded_) return {url_, db::EmbeddedPostgres::admin_conninfo(url_), db::EmbeddedPostgres::kRole};
+    return {url_, db::conninfo_with(url_, {{"dbname", "postgres"}}), ""};
 }
 
 void DatabaseAccess::make_usable() const {

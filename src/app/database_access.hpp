@@ -4,6 +4,7 @@
 
 #include "config.hpp"
 
+#include <supd/backup/backups.hpp>
 #include <supd/base/clock.hpp>
 #include <supd/db/database.hpp>
 #include <supd/db/embedded_postgres.hpp>
@@ -26,6 +27,8 @@ public:
     const std::string& url() const noexcept { return url_; }
     /// Applies pending migrations when this process owns the server, else checks that none is pending.
     void make_usable() const;
+    /// The same for making and exchanging whole databases.
+    backup::Target target() const;
     /// A connection for one command; must not outlive this object.
     std::unique_ptr<db::Connection> connect(const Config& config) const;
     /// Stops the embedded server, the hard way when it has not ended by then.
@@ -33,6 +36,7 @@ public:
 
 private:
     std::string url_;
+    bool is_embedded_ = false;
     std::unique_ptr<db::EmbeddedPostgres> embedded_;
 };
 

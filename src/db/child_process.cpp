@@ -51,8 +51,9 @@ struct ChildPlan {
     char* const* envp;
     const ChildUser* user;
     int output_fd;
+    int error_fd;
+    int input_fd;
     int kept_fd;
-    int null_fd;
     int report_fd;
     int death_signal;
     pid_t parent;
@@ -86,8 +87,8 @@ struct ChildPlan {
         ::prctl(PR_SET_PDEATHSIG, plan.death_signal);
         if (::getppid() != plan.parent) report_and_exit(plan.report_fd, kStepParentGone);
     }
-    if (::dup2(plan.null_fd, STDIN_FILENO) < 0 || ::dup2(plan.output_fd, STDOUT_FILENO) < 0 ||
-        ::dup2(plan.output_fd, STDERR_FILENO) < 0) {
+    if (::dup2(plan.input_fd, STDIN_FILENO) < 0 || ::dup2(plan.output_fd, STDOUT_FILENO) < 0 ||
+        ::dup2(plan.error_fd, STDERR_FILENO) < 0) {
         report_and_exit(plan.report_fd, kStepDup);
     }
     ::syscall(SYS_close_range, 3U, ~0U, 4U /* CLOSE_RANGE_CLOEXEC */);
@@ -196,9 +197,17 @@ Child spawn(const ChildSpec& spec) {
     if (::pipe2(pipe_fds.data(), O_CLOEXEC) != 0) fail_errno(errno, "pipe");
     Fd read_end(pipe_fds[0]);
     Fd write_end(pipe_fds[1]);
-    Fd null_fd(::open("/dev/null", O_RDONLY | O_CLOEXEC));
-    const ChildPlan plan{argv.data(),  envp.data(),   &spec.user,      spec.output_fd,
-                         spec.kept_fd, null_fd.get(), write_end.get(), spec.parent_death_signal,
+    Fd null_fd(::open("/dev/null", O_RDWR | O_CLOEXEC));
+    const int output_fd = spec.output_fd >= 0 ? spec.output_fd : null_fd.get();
+    const ChildPlan plan{argv.data(),
+                         envp.data(),
+                         &spec.user,
+                         output_fd,
+                         spec.error_fd >= 0 ? spec.error_fd : output_fd,
+                         spec.input_fd >= 0 ? spec.input_fd : null_fd.get(),
+                         spec.kept_fd,
+                         write_end.get(),
+                         spec.parent_death_signal,
                          ::getpid()};
     const pid_t pid = ::fork();
     if (pid < 0) fail_errno(errno, "fork");

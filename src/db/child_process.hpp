@@ -49,7 +49,9 @@ struct ChildSpec {
     std::vector<std::string> argv;  // argv[0] is the absolute path of the program
     std::vector<std::string> env;
     ChildUser user;
-    int output_fd = -1;           // stdout and stderr; stdin is /dev/null
+    int output_fd = -1;           // stdout, and stderr unless error_fd is given; else /dev/null
+    int error_fd = -1;            // stderr
+    int input_fd = -1;            // stdin; else /dev/null
     int kept_fd = -1;             // stays open in the child under the same number; all others are closed
     int parent_death_signal = 0;  // sent when the THREAD that called spawn ends
 };

@@ -4,6 +4,7 @@
 
 #include <supd/base/log.hpp>
 #include <supd/db/embedded_postgres.hpp>
+#include <supd/db/server.hpp>
 
 #include <fcntl.h>
 #include <libpq-fe.h>
@@ -374,6 +375,10 @@ std::optional<std::string> EmbeddedPostgres::find_running(const fs::path& data_d
         }
     }
     return conninfo;
+}
+
+std::string EmbeddedPostgres::admin_conninfo(const std::string& conninfo) {
+    return conninfo_with(conninfo, {{"user", kAdminRole}, {"dbname", "postgres"}});
 }
 
 }  // namespace supd::db

@@ -67,6 +67,10 @@ public:
     /// The connection string of the server that another process runs on this data directory, or
     /// nothing when no daemon holds it. Waits for a daemon that is starting; throws PostgresError after 15 s.
     static std::optional<std::string> find_running(const std::filesystem::path& data_dir);
+    /// From the connection string of an embedded server: its administrator, in another database than supd's.
+    static std::string admin_conninfo(const std::string& conninfo);
+    /// The role that owns the database.
+    static constexpr const char* kRole = "supd";
 
 private:
     class Supervisor;

@@ -1,0 +1,11 @@
+// What accounts have to say about a restored database. db thread, in the caller's transaction.
+#pragma once
+
+#include <supd/db/transaction.hpp>
+
+namespace supd::accounts {
+
+/// Everybody signs in again.
+void end_all_sessions(db::Transaction& tx);
+
+}  // namespace supd::accounts

@@ -1,0 +1,15 @@
+#include "restore_hooks.hpp"
+
+#include <supd/accounts/restore.hpp>
+#include <supd/chatlog/restore.hpp>
+
+namespace supd::app {
+
+std::vector<backup::ModuleHook> restore_hooks(bool end_sessions) {
+    std::vector<backup::ModuleHook> hooks;
+    hooks.push_back({"chatlog", chatlog::begin_new_stream, chatlog::find_gap});
+    if (end_sessions) hooks.push_back({"accounts", accounts::end_all_sessions, {}});
+    return hooks;
+}
+
+}  // namespace supd::app

@@ -1,0 +1,42 @@
+// An archive's database, put into a PostgreSQL database that is empty.
+#pragma once
+
+#include <supd/backup/backups.hpp>
+
+#include <memory>
+#include <string>
+
+namespace supd::backup {
+
+inline constexpr const char* kConfigurationPart = "configuration.toml";
+inline constexpr const char* kCountsPart = "rows";
+inline constexpr const char* kDatabasePart = "database.pgdump";
+inline constexpr std::size_t kMaxCounts = 1024 * 1024;
+
+/// A session for statements that may take long.
+std::unique_ptr<db::Connection> session(const std::string& url);
+
+/// A database that goes away with the object unless it was kept.
+class ScratchDatabase {
+public:
+    ScratchDatabase(const Target& target, const std::string& name);
+    ~ScratchDatabase();
+    ScratchDatabase(const ScratchDatabase&) = delete;
+    ScratchDatabase& operator=(const ScratchDatabase&) = delete;
+    const std::string& name() const noexcept { return name_; }
+    const std::string& url() const noexcept { return url_; }
+    void keep() noexcept { kept_ = true; }
+
+private:
+    Target target_;
+    std::string name_;
+    std::string url_;
+    bool kept_ = false;
+};
+
+/// Loads it, compares it with what was counted, brings its schema up to date, and runs the hooks. Throws
+/// ArchiveError that names what is not as it was.
+void load_database(const std::filesystem::path& archive, const base::Secret& key, const std::string& url,
+                   const std::vector<ModuleHook>& hooks);
+
+}  // namespace supd::backup

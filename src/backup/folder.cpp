@@ -1,0 +1,95 @@
+#include "folder.hpp"
+
+#include <supd/backup/backups.hpp>
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+
+namespace supd::backup {
+namespace fs = std::filesystem;
+namespace {
+
+constexpr const char* kLockFile = ".lock";
+constexpr std::string_view kPartial = ".partial";
+
+File open_lock(const fs::path& folder) {
+    if (fs::create_directories(folder)) fs::permissions(folder, fs::perms::owner_all);
+    return File(folder / kLockFile, O_RDWR | O_CREAT | O_NOFOLLOW, S_IRUSR | S_IWUSR);
+}
+
+std::string digits_of(const std::string& time) {
+    std::string out;
+    for (const char c : time)
+        if (c != '-' && c != ':' && c != '.') out += c;
+    return out;
+}
+
+}  // namespace
+
+FolderLock::FolderLock(const fs::path& folder) : file_(open_lock(folder)) {
+    if (::flock(file_.get(), LOCK_EX | LOCK_NB) != 0)
+        throw ArchiveError("another backup or restore is at work in " + folder.string());
+    for (const auto& entry : fs::directory_iterator(folder))
+        if (entry.path().filename().string().ends_with(kPartial)) fs::remove(entry.path());
+}
+
+fs::path archive_path(const fs::path& folder, const std::string& kind, const std::string& created_at) {
+    return folder / (kind + "-" + digits_of(created_at) + kSuffix);
+}
+
+std::string kind_of(const fs::path& path) {
+    const std::string name = path.filename();
+    const auto dash = name.find('-');
+    if (name.starts_with('.') || !name.ends_with(kSuffix) || dash == std::string::npos) return "";
+    return name.substr(0, dash);
+}
+
+std::vector<fs::path> archives_in(const fs::path& folder, const std::string& kind) {
+    std::vector<fs::path> out;
+    if (!fs::exists(folder)) return out;
+    for (const auto& entry : fs::directory_iterator(folder)) {
+        const auto found = kind_of(entry.path());
+        if (!found.empty() && (kind.empty() || kind == found)) out.push_back(entry.path());
+    }
+    const auto time_of = [](const fs::path& path) {
+        const std::string name = path.filename();
+        return name.substr(name.find('-'));
+    };
+    std::ranges::sort(out, {}, [&](const fs::path& path) { return time_of(path) + path.string(); });
+    return out;
+}
+
+std::vector<Entry> list(const Settings& settings) {
+    std::vector<Entry> out;
+    for (const auto& path : archives_in(settings.folder)) {
+        Entry entry;
+        entry.path = path;
+        entry.bytes = fs::file_size(path);
+        try {
+            entry.head = ArchiveReader(path, settings.key).head();
+        } catch (const ArchiveError& error) {
+            entry.fault = error.what();
+        }
+        out.push_back(std::move(entry));
+    }
+    return out;
+}
+
+std::vector<fs::path> prune(const Settings& settings) {
+    const FolderLock lock(settings.folder);
+    std::vector<fs::path> gone;
+    for (const char* kind : {kBackup, kSafety}) {
+        auto found = archives_in(settings.folder, kind);
+        found.resize(found.size() - std::min(found.size(), settings.keep));
+        for (const auto& path : found) {
+            fs::remove(path);
+            gone.push_back(path);
+        }
+    }
+    return gone;
+}
+
+}  // namespace supd::backup

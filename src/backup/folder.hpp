@@ -1,0 +1,33 @@
+// The folder of archives: names that sort by time, one writer at a time.
+#pragma once
+
+#include "file.hpp"
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+namespace supd::backup {
+
+inline constexpr const char* kSuffix = ".supd";
+
+/// Held while an archive is written; makes the folder (0700) and removes what a killed writer left. Throws
+/// ArchiveError when another process holds it.
+class FolderLock {
+public:
+    explicit FolderLock(const std::filesystem::path& folder);
+
+private:
+    File file_;
+};
+
+/// backup-20260128T143022123Z.supd
+std::filesystem::path archive_path(const std::filesystem::path& folder, const std::string& kind,
+                                   const std::string& created_at);
+/// The archives in it, oldest first; all kinds, or one.
+std::vector<std::filesystem::path> archives_in(const std::filesystem::path& folder,
+                                               const std::string& kind = "");
+/// backup, safety ...; empty for a name that is none of ours.
+std::string kind_of(const std::filesystem::path& path);
+
+}  // namespace supd::backup

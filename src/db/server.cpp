@@ -1,0 +1,143 @@
+#include "pq.hpp"
+
+#include <supd/db/server.hpp>
+
+#include <map>
+
+namespace supd::db {
+namespace {
+
+std::string quoted(const std::string& name) {
+    std::string out = "\"";
+    for (const char c : name)
+        out += c == '"' ? std::string("\"\"") : std::string(1, c);
+    return out + "\"";
+}
+
+std::string conninfo_value(std::string_view value) {
+    std::string out = "'";
+    for (const char c : value) {
+        if (c == '\'' || c == '\\') out += '\\';
+        out += c;
+    }
+    return out + "'";
+}
+
+std::map<std::string, std::string> parsed(const std::string& url) {
+    const std::unique_ptr<PQconninfoOption, decltype(&PQconninfoFree)> options(
+        PQconninfoParse(url.c_str(), nullptr), &PQconninfoFree);
+    if (!options) throw ServerError("the database URL is not a valid connection string");
+    std::map<std::string, std::string> out;
+    for (auto* option = options.get(); option->keyword; ++option)
+        if (option->val) out[option->keyword] = option->val;
+    return out;
+}
+
+template <class Body>
+auto said(Body body) {
+    try {
+        return body();
+    } catch (const PqError& error) {
+        throw ServerError(std::string("the database server: ") + error.what());
+    }
+}
+
+}  // namespace
+
+std::string conninfo_with(const std::string& url,
+                          const std::vector<std::pair<std::string, std::string>>& keywords) {
+    auto all = parsed(url);
+    for (const auto& [keyword, value] : keywords) {
+        if (value.empty())
+            all.erase(keyword);
+        else
+            all[keyword] = value;
+    }
+    std::string out;
+    for (const auto& [keyword, value] : all)
+        out += (out.empty() ? "" : " ") + keyword + "=" + conninfo_value(value);
+    return out;
+}
+
+std::string database_of(const std::string& url) {
+    const auto all = parsed(url);
+    const auto found = all.find("dbname");
+    return found == all.end() ? "" : found->second;
+}
+
+struct Server::Impl {
+    explicit Impl(const std::string& url) : session(conninfo_with(url, {})) {
+        session.script(
+            "set application_name = 'supd-restore'; set statement_timeout = 0; set lock_timeout = 0; "
+            "set idle_session_timeout = 0; set client_min_messages = warning");
+    }
+    PqSession session;
+};
+
+Server::Server(const std::string& url) : impl_(said([&] { return std::make_unique<Impl>(url); })) {}
+Server::~Server() = default;
+
+int Server::major_version() {
+    return said([&] {
+        const auto text = impl_->session.query("show server_version_num").front().front();
+        return std::stoi(text) / 10000;
+    });
+}
+
+bool Server::exists(const std::string& database) {
+    return said([&] {
+        return !impl_->session.query("select 1 from pg_database where datname = $1", {database}).empty();
+    });
+}
+
+void Server::create(const std::string& database, const std::string& owner) {
+    said([&] {
+        impl_->session.script("create database " + quoted(database) +
+                              (owner.empty() ? "" : " owner " + quoted(owner)) + " template template0");
+    });
+}
+
+void Server::drop(const std::string& database) {
+    said([&] { impl_->session.script("drop database if exists " + quoted(database) + " with (force)"); });
+}
+
+std::vector<std::string> Server::sessions(const std::string& database) {
+    return said([&] {
+        std::vector<std::string> names;
+        for (const auto& row :
+             impl_->session.query("select coalesce(nullif(application_name, ''), 'a session without a name') "
+                                  "from pg_stat_activity where datname = $1 and pid <> pg_backend_pid() "
+                                  "and backend_type = 'client backend' order by 1",
+                                  {database}))
+            names.push_back(row.front());
+        return names;
+    });
+}
+
+void Server::exchange(const std::string& live, const std::string& fresh, const std::string& aside) {
+    said([&] {
+        std::string script = "begin;";
+        if (exists(live)) script += "alter database " + quoted(live) + " rename to " + quoted(aside) + ";";
+        script += "alter database " + quoted(fresh) + " rename to " + quoted(live) + "; commit";
+        try {
+            impl_->session.script(script);
+        } catch (const PqError&) {
+            impl_->session.script("rollback");  // the session goes on, to drop `fresh`
+            throw;
+        }
+    });
+}
+
+bool is_empty(const std::string& url) {
+    return said([&] {
+        PqSession session(conninfo_with(url, {}));
+        return session
+            .query(
+                "select 1 from pg_class c join pg_namespace n on n.oid = c.relnamespace "
+                "where c.relkind in ('r', 'p', 'v', 'm', 'S') and n.nspname not in ('pg_catalog', "
+                "'information_schema') and n.nspname not like 'pg_toast%' limit 1")
+            .empty();
+    });
+}
+
+}  // namespace supd::db
