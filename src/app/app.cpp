@@ -258,7 +258,7 @@ struct App::Parts {
                 endpoint.upgrade(std::move(request), std::move(stream), std::move(rest));
             });
         messages.add_jobs(jobs);
-        add_periodic_jobs(jobs);
+        add_periodic_jobs(jobs, config);
         observe(metrics, all_numbers, writer);
     }
 

@@ -1,4 +1,4 @@
-#include "app.hpp"
+#include "backup_settings.hpp"
 #include "cli.hpp"
 #include "commands.hpp"
 #include "database_access.hpp"
@@ -17,18 +17,13 @@ namespace fs = std::filesystem;
 namespace {
 
 backup::Settings settings_of(const LoadedConfig& loaded) {
-    const auto& config = loaded.config;
-    if (config.backup.folder.empty() || config.backup.key_file.empty()) {
+    auto settings = backup_settings(loaded.config);
+    if (!settings) {
         throw ConfigError(
             {"backup.folder and backup.key_file must be set; `supd backup key FILE` makes a key"});
     }
-    backup::Settings out;
-    out.folder = config.backup.folder;
-    out.key = backup::read_key_file(config.backup.key_file);
-    out.keep = static_cast<std::size_t>(config.backup.keep);
-    out.supd_version = version();
-    out.configuration = print_config(loaded);
-    return out;
+    settings->configuration = print_config(loaded);
+    return std::move(*settings);
 }
 
 // A name without a slash is one of the folder's.

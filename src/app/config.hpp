@@ -84,6 +84,7 @@ struct Config {
         std::string folder;
         std::string key_file;
         std::int64_t keep = 7;
+        std::int64_t ledger_interval_s = 300;
     } backup;
 
     struct Log {

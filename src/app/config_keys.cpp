@@ -134,6 +134,12 @@ std::vector<Key> make_keys() {
          "The key that encrypts them, from `supd backup key FILE`. Keep a copy where the backups are not."},
         {"backup", "keep", NumberPlace{[](C& c) -> auto& { return c.backup.keep; }, 1, 10'000}, "",
          "How many archives of each kind stay when one is made."},
+        {"backup", "ledger_interval_s",
+         NumberPlace{[](C& c) -> auto& { return c.backup.ledger_interval_s; }, 1, kDay}, "",
+         "Seconds between copies of the deletion ledger into the folder: what is erased in between may come "
+         "back by a "
+         "restore\n"
+         "when the database is lost."},
 
         {"log", "level",
          ChoicePlace{[](C& c) -> auto& { return c.log.level; }, {"debug", "info", "warn", "error"}},

@@ -1,12 +1,15 @@
 #include "periodic_jobs.hpp"
 
+#include "backup_settings.hpp"
+
 #include <supd/accounts/accounts.hpp>
+#include <supd/backup/ledger_copies.hpp>
 #include <supd/chatlog/reader.hpp>
 #include <supd/http/idempotency.hpp>
 
 namespace supd::app {
 
-void add_periodic_jobs(jobs::Queue& queue) {
+void add_periodic_jobs(jobs::Queue& queue, const Config& config) {
     using namespace std::chrono_literals;
     queue.add_periodic("accounts.expire_sessions", 10min,
                        [](db::Transaction& tx) { return accounts::expire_sessions(tx); });
@@ -16,6 +19,11 @@ void add_periodic_jobs(jobs::Queue& queue) {
         chatlog::Reader::prune(tx, kCursorDays);
         return false;
     });
+    if (const auto settings = backup_settings(config)) {
+        queue.add_periodic(
+            "backup.export_ledger", std::chrono::seconds(config.backup.ledger_interval_s),
+            [settings = *settings](db::Transaction& tx) { return backup::export_ledger(tx, settings); });
+    }
 }
 
 }  // namespace supd::app

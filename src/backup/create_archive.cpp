@@ -1,5 +1,6 @@
 #include "database_part.hpp"
 #include "folder.hpp"
+#include "ledger.hpp"
 #include "store.hpp"
 
 #include <supd/backup/backups.hpp>
@@ -12,6 +13,8 @@ namespace supd::backup {
 std::filesystem::path create(const Target& target, const Settings& settings, const std::string& kind) {
     const FolderLock lock(settings.folder);
     auto connection = session(target.url);
+    // The last word on what was erased since the archive before this one.
+    connection->transact([&](db::Transaction& tx) { write_ledger(tx, settings); });
     std::filesystem::path path;
     connection->transact(db::Access::snapshot, [&](db::Transaction& tx) {
         const auto state = store::describe(tx);
@@ -29,7 +32,8 @@ std::filesystem::path create(const Target& target, const Settings& settings, con
         archive.begin_part(kCountsPart);
         archive.write(store::count_rows(tx));
         archive.begin_part(kDatabasePart);
-        db::dump(target.url, state.snapshot, [&](std::string_view piece) { archive.write(piece); });
+        db::dump(target.url, store::export_snapshot(tx),
+                 [&](std::string_view piece) { archive.write(piece); });
         archive.commit();
     });
     if (kind == kBackup)

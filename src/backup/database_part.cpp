@@ -1,5 +1,6 @@
 #include "database_part.hpp"
 
+#include "ledger.hpp"
 #include "store.hpp"
 
 #include <supd/base/log.hpp>
@@ -69,8 +70,9 @@ ScratchDatabase::~ScratchDatabase() {
     }
 }
 
-void load_database(const std::filesystem::path& archive, const base::Secret& key, const std::string& url,
-                   const std::vector<ModuleHook>& hooks) {
+void load_database(const std::filesystem::path& archive, const Settings& settings, const std::string& url,
+                   const std::string& live_url, const std::vector<ModuleHook>& hooks) {
+    const auto& key = settings.key;
     const auto head = ArchiveReader(archive, key).head();
     const auto counts = read_part(archive, key, kCountsPart, kMaxCounts);
     feed(archive, key, url, db::Load::Part::tables_and_rows);
@@ -81,6 +83,7 @@ void load_database(const std::filesystem::path& archive, const base::Secret& key
     });
     feed(archive, key, url, db::Load::Part::the_rest);
     db::Migrator(url, db::embedded_migrations()).up();
+    replay_ledger(url, settings, live_url);
     connection->transact([&](db::Transaction& tx) {
         check(tx, hooks);
         for (const auto& hook : hooks)

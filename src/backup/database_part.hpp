@@ -34,9 +34,10 @@ private:
     bool kept_ = false;
 };
 
-/// Loads it, compares it with what was counted, brings its schema up to date, and runs the hooks. Throws
-/// ArchiveError that names what is not as it was.
-void load_database(const std::filesystem::path& archive, const base::Secret& key, const std::string& url,
-                   const std::vector<ModuleHook>& hooks);
+/// Loads it, compares it with what was counted, brings its schema up to date, replays the deletion ledger
+/// (also that of the database at `live_url`, unless that is empty), and runs the hooks. Throws ArchiveError
+/// that names what is not as it was.
+void load_database(const std::filesystem::path& archive, const Settings& settings, const std::string& url,
+                   const std::string& live_url, const std::vector<ModuleHook>& hooks);
 
 }  // namespace supd::backup

@@ -1,5 +1,7 @@
 #include "folder.hpp"
 
+#include "ledger.hpp"
+
 #include <supd/backup/backups.hpp>
 
 #include <fcntl.h>
@@ -31,7 +33,7 @@ std::string digits_of(const std::string& time) {
 
 FolderLock::FolderLock(const fs::path& folder) : file_(open_lock(folder)) {
     if (::flock(file_.get(), LOCK_EX | LOCK_NB) != 0)
-        throw ArchiveError("another backup or restore is at work in " + folder.string());
+        throw FolderBusy("another backup or restore is at work in " + folder.string());
     for (const auto& entry : fs::directory_iterator(folder))
         if (entry.path().filename().string().ends_with(kPartial)) fs::remove(entry.path());
 }
@@ -47,6 +49,18 @@ std::string kind_of(const fs::path& path) {
     return name.substr(0, dash);
 }
 
+std::string stamp_of(const fs::path& archive) {
+    const std::string name = archive.stem();
+    return name.substr(name.find('-') + 1);
+}
+
+std::string time_of_stamp(const std::string& stamp) {
+    constexpr std::size_t kDigits = 19;
+    if (stamp.size() != kDigits) throw ArchiveError(stamp + " is no time in the name of an archive");
+    return stamp.substr(0, 4) + "-" + stamp.substr(4, 2) + "-" + stamp.substr(6, 5) + ":" +
+           stamp.substr(11, 2) + ":" + stamp.substr(13, 2) + "." + stamp.substr(15);
+}
+
 std::vector<fs::path> archives_in(const fs::path& folder, const std::string& kind) {
     std::vector<fs::path> out;
     if (!fs::exists(folder)) return out;
@@ -54,11 +68,7 @@ std::vector<fs::path> archives_in(const fs::path& folder, const std::string& kin
         const auto found = kind_of(entry.path());
         if (!found.empty() && (kind.empty() || kind == found)) out.push_back(entry.path());
     }
-    const auto time_of = [](const fs::path& path) {
-        const std::string name = path.filename();
-        return name.substr(name.find('-'));
-    };
-    std::ranges::sort(out, {}, [&](const fs::path& path) { return time_of(path) + path.string(); });
+    std::ranges::sort(out, {}, [](const fs::path& path) { return stamp_of(path) + path.string(); });
     return out;
 }
 
@@ -89,6 +99,13 @@ std::vector<fs::path> prune(const Settings& settings) {
             gone.push_back(path);
         }
     }
+    // A copy of the ledger is of use to its archive and to older ones.
+    std::string oldest;
+    for (const char* kind : {kBackup, kSafety})
+        if (const auto left = archives_in(settings.folder, kind); !left.empty())
+            oldest = oldest.empty() ? stamp_of(left.front()) : std::min(oldest, stamp_of(left.front()));
+    for (const auto& copy : archives_in(settings.folder, kLedger))
+        if (!oldest.empty() && stamp_of(copy) < oldest) fs::remove(copy);
     return gone;
 }
 

@@ -3,6 +3,8 @@
 
 #include "file.hpp"
 
+#include <supd/backup/archive.hpp>
+
 #include <filesystem>
 #include <string>
 #include <vector>
@@ -11,8 +13,13 @@ namespace supd::backup {
 
 inline constexpr const char* kSuffix = ".supd";
 
+class FolderBusy : public ArchiveError {
+public:
+    using ArchiveError::ArchiveError;
+};
+
 /// Held while an archive is written; makes the folder (0700) and removes what a killed writer left. Throws
-/// ArchiveError when another process holds it.
+/// FolderBusy when another process holds it.
 class FolderLock {
 public:
     explicit FolderLock(const std::filesystem::path& folder);
@@ -27,6 +34,10 @@ std::filesystem::path archive_path(const std::filesystem::path& folder, const st
 /// The archives in it, oldest first; all kinds, or one.
 std::vector<std::filesystem::path> archives_in(const std::filesystem::path& folder,
                                                const std::string& kind = "");
+/// 20260128T143022123Z of that name: archives and what belongs to them sort by it.
+std::string stamp_of(const std::filesystem::path& archive);
+/// RFC 3339.
+std::string time_of_stamp(const std::string& stamp);
 /// backup, safety ...; empty for a name that is none of ours.
 std::string kind_of(const std::filesystem::path& path);
 

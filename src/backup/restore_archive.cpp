@@ -1,4 +1,5 @@
 #include "database_part.hpp"
+#include "store.hpp"
 
 #include <supd/base/ids.hpp>
 #include <supd/db/migrator.hpp>
@@ -65,7 +66,7 @@ private:
             out_ << "nothing was changed (dry run)\n";
             return;
         }
-        load_database(archive_, settings_.key, url, hooks_);
+        load_database(archive_, settings_, url, "", hooks_);
         out_ << "restored into the database " << db::database_of(url) << "\n";
     }
 
@@ -83,10 +84,10 @@ private:
         }
         if (filled && options.safety_backup)
             out_ << "safety backup: " << create(target_, settings_, kSafety).string() << "\n";
+        const auto live_ledger = filled ? ledger_url(options.safety_backup) : std::string();
         ScratchDatabase fresh(target_, unique_name("restore"));
-        load_database(archive_, settings_.key, fresh.url(), hooks_);
+        load_database(archive_, settings_, fresh.url(), live_ledger, hooks_);
         const auto aside = unique_name("before");
-        refuse_while_served(server, live);
         server.exchange(live, fresh.name(), aside);
         fresh.keep();
         out_ << "restored: the database " << live << " is as of " << head.created_at << "\n";
@@ -94,6 +95,20 @@ private:
             server.drop(aside);
         else if (there)
             out_ << "what was there before is the database " << aside << "\n";
+    }
+
+    // What was erased is also known to the database that is replaced, unless that is beyond reading.
+    std::string ledger_url(bool must_be_readable) {
+        try {
+            auto look = [](db::Transaction& tx) { return store::has_ledger(tx); };
+            session(target_.url)->transact(db::Access::read_only, look);
+            return target_.url;
+        } catch (const std::exception&) {
+            if (must_be_readable) throw;
+            out_ << "the deletion ledger of what is there cannot be read; its copies in "
+                 << settings_.folder.string() << " are replayed\n";
+            return "";
+        }
     }
 
     const std::filesystem::path& archive_;

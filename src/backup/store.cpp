@@ -9,9 +9,11 @@ namespace {
 
 constexpr db::Statement kDescribe{
     "backup_describe",
-    "select pg_export_snapshot(), (select epoch from stream_state), "
+    "select (select epoch from stream_state), "
     "(select max(version) from schema_migrations), current_setting('server_version_num')::int / 10000, "
     "to_char(now() at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"')"};
+
+constexpr db::Statement kExportSnapshot{"backup_export_snapshot", "select pg_export_snapshot()"};
 
 // query_to_xml runs a statement made of a table's name, and answers within this one.
 constexpr db::Statement kCountRows{
@@ -39,6 +41,22 @@ constexpr db::Statement kRecordRun{
     "backup_record_run",
     "insert into backup_runs (kind, name, at) values ($1, $2, coalesce($3::timestamptz, now()))"};
 
+constexpr db::Statement kHasLedger{"backup_has_ledger", "select to_regclass('deletion_ledger') is not null"};
+
+constexpr db::Statement kErasedSince{
+    "backup_erased_since",
+    "select kind, id, to_char(deleted_at at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"') "
+    "from deletion_ledger where deleted_at >= $1::timestamptz - $2::interval order by deleted_at"};
+
+constexpr db::Statement kAddToLedger{
+    "backup_add_to_ledger",
+    "insert into deletion_ledger (kind, id, deleted_at) "
+    "select * from unnest($1::text[], $2::text[]::uuid[], $3::text[]::timestamptz[]) on conflict do nothing"};
+
+constexpr db::Statement kPruneLedger{
+    "backup_prune_ledger",
+    "delete from deletion_ledger where kind = 'session' and deleted_at < now() - make_interval(days => $1)"};
+
 constexpr db::Statement kAges{
     "backup_ages",
     "select extract(epoch from now() - max(at) filter (where kind = 'created')), "
@@ -57,12 +75,15 @@ Described describe(db::Transaction& tx) {
     const auto rows = tx.exec(kDescribe);
     const auto row = rows.front();
     Described out;
-    out.snapshot = row.text(0);
-    out.epoch = row.text(1);
-    out.schema_version = row.integer(2);
-    out.postgres_version = static_cast<int>(row.integer(3));
-    out.now = row.text(4);
+    out.epoch = row.text(0);
+    out.schema_version = row.integer(1);
+    out.postgres_version = static_cast<int>(row.integer(2));
+    out.now = row.text(3);
     return out;
+}
+
+std::string export_snapshot(db::Transaction& tx) {
+    return tx.exec(kExportSnapshot).front().text(0);
 }
 
 std::string count_rows(db::Transaction& tx) {
@@ -88,6 +109,35 @@ std::string invalid_objects(db::Transaction& tx) {
 void record_run(db::Transaction& tx, const std::string& kind, const std::string& name,
                 const std::optional<std::string>& at) {
     tx.exec(kRecordRun, kind, name, at);
+}
+
+bool has_ledger(db::Transaction& tx) {
+    return tx.exec(kHasLedger).front().flag(0);
+}
+
+std::vector<Erased> erased_since(db::Transaction& tx, const std::string& since) {
+    std::vector<Erased> out;
+    const auto rows = tx.exec(kErasedSince, since, kLedgerOverlap);
+    out.reserve(rows.size());
+    for (const auto row : rows)
+        out.push_back({row.text(0), row.text(1), row.text(2)});
+    return out;
+}
+
+std::size_t add_to_ledger(db::Transaction& tx, const std::vector<Erased>& rows) {
+    std::vector<std::string> kinds;
+    std::vector<std::string> ids;
+    std::vector<std::string> times;
+    for (const auto& row : rows) {
+        kinds.push_back(row.kind);
+        ids.push_back(row.id);
+        times.push_back(row.deleted_at);
+    }
+    return tx.exec(kAddToLedger, kinds, ids, times).affected();
+}
+
+void prune_ledger(db::Transaction& tx, int session_days) {
+    tx.exec(kPruneLedger, session_days);
 }
 
 }  // namespace store

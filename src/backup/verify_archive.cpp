@@ -17,7 +17,7 @@ void verify(const std::filesystem::path& archive, const Target& target, const Se
         out << "  " << part.name << "  " << part.bytes << " bytes\n";
     {
         const ScratchDatabase scratch(target, "supd_verify_" + base::SessionId::make().text());
-        load_database(archive, settings.key, scratch.url(), hooks);
+        load_database(archive, settings, scratch.url(), target.url, hooks);
     }
     session(target.url)->transact([&](db::Transaction& tx) {
         store::record_run(tx, "verified", archive.filename(), std::nullopt);

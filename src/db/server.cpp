@@ -2,10 +2,13 @@
 
 #include <supd/db/server.hpp>
 
+#include <chrono>
 #include <map>
 
 namespace supd::db {
 namespace {
+
+constexpr std::chrono::seconds kClosingPatience{3};
 
 std::string quoted(const std::string& name) {
     std::string out = "\"";
@@ -104,6 +107,18 @@ void Server::drop(const std::string& database) {
 std::vector<std::string> Server::sessions(const std::string& database) {
     return said([&] {
         std::vector<std::string> names;
+        // A session that has just been closed is listed for a moment longer.
+        const auto deadline = std::chrono::steady_clock::now() + kClosingPatience;
+        const auto busy = [&] {
+            return !impl_->session
+                        .query(
+                            "select pg_sleep(0.05) from pg_stat_activity where datname = $1 and pid <> "
+                            "pg_backend_pid() and backend_type = 'client backend' limit 1",
+                            {database})
+                        .empty();
+        };
+        while (busy() && std::chrono::steady_clock::now() < deadline) {
+        }
         for (const auto& row :
              impl_->session.query("select coalesce(nullif(application_name, ''), 'a session without a name') "
                                   "from pg_stat_activity where datname = $1 and pid <> pg_backend_pid() "

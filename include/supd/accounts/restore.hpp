@@ -5,6 +5,8 @@
 
 namespace supd::accounts {
 
+/// Deletes the accounts and ends the sessions that the deletion ledger names.
+void erase_again(db::Transaction& tx);
 /// Everybody signs in again.
 void end_all_sessions(db::Transaction& tx);
 
