@@ -8,6 +8,7 @@
 #include <supd/backup/archive.hpp>
 #include <supd/base/error.hpp>
 #include <supd/base/log.hpp>
+#include <supd/blob/store.hpp>
 #include <supd/db/embedded_postgres.hpp>
 #include <supd/db/migrator.hpp>
 #include <supd/db/server.hpp>
@@ -204,6 +205,11 @@ private:
         configured(backup, "create", "Make one", &create_backup);
         auto* list = configured(backup, "list", "List them",
                                 [this](const LoadedConfig& loaded) { return list_backups(loaded, backup_); });
+        list->add_flag("--offsite", backup_.offsite, "Those in the second place");
+        configured(backup, "push", "Copy to the second place (backup.offsite)", &push_backups);
+        configured(backup, "fetch", "Bring archives and copies of the ledger back from there",
+                   [this](const LoadedConfig& loaded) { return fetch_backups(loaded, backup_); })
+            ->add_option("name", backup_.file, "One archive; else all");
         configured(backup, "prune", "Remove all but the newest (backup.keep)", &prune_backups);
         auto* verify =
             configured(backup, "verify", "Prove one: restore it into a scratch database",
@@ -267,6 +273,8 @@ int run_cli(int argc, char** argv) {
     } catch (const db::PostgresError& error) {
         return explain(error, kExitUnavailable);
     } catch (const db::ServerError& error) {
+        return explain(error, kExitUnavailable);
+    } catch (const blob::StoreError& error) {
         return explain(error, kExitUnavailable);
     } catch (const backup::ArchiveError& error) {
         return explain(error, kExitData);

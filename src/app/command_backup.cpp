@@ -5,6 +5,7 @@
 #include "restore_hooks.hpp"
 
 #include <supd/backup/backups.hpp>
+#include <supd/backup/offsite.hpp>
 #include <supd/db/embedded_postgres.hpp>
 
 #include <nlohmann/json.hpp>
@@ -65,6 +66,20 @@ void print_pruned(const std::vector<fs::path>& gone) {
         std::cout << "removed " << path.filename().string() << "\n";
 }
 
+std::unique_ptr<blob::Store> second_place(const Config& config) {
+    auto store = offsite_store(config);
+    if (!store) throw ConfigError({"backup.offsite must be set"});
+    return store;
+}
+
+void push(const backup::Settings& settings, blob::Store& store) {
+    const auto changes = backup::copy_offsite(settings, store);
+    for (const auto& name : changes.copied)
+        std::cout << "copied " << name << " off-site\n";
+    for (const auto& name : changes.removed)
+        std::cout << "removed " << name << " off-site\n";
+}
+
 }  // namespace
 
 int make_backup_key(const std::string& file) {
@@ -81,10 +96,29 @@ int create_backup(const LoadedConfig& loaded) {
     const auto path = backup::create(access.target(), settings, backup::kBackup);
     std::cout << path.string() << "\n";
     print_pruned(backup::prune(settings));
+    if (const auto store = offsite_store(loaded.config)) push(settings, *store);
+    return kExitOk;
+}
+
+int push_backups(const LoadedConfig& loaded) {
+    push(settings_of(loaded), *second_place(loaded.config));
+    return kExitOk;
+}
+
+int fetch_backups(const LoadedConfig& loaded, const BackupOptions& options) {
+    const auto fetched =
+        backup::fetch_offsite(settings_of(loaded), *second_place(loaded.config), options.file);
+    for (const auto& name : fetched)
+        std::cout << "fetched " << name << "\n";
     return kExitOk;
 }
 
 int list_backups(const LoadedConfig& loaded, const BackupOptions& options) {
+    if (options.offsite) {
+        for (const auto& object : backup::list_offsite(*second_place(loaded.config)))
+            std::cout << object.key << "\t" << object.bytes << " bytes\n";
+        return kExitOk;
+    }
     print_list(backup::list(settings_of(loaded)), options.json);
     return kExitOk;
 }

@@ -47,6 +47,7 @@ struct BackupOptions {
     std::string file;
     bool json = false;
     bool list = false;
+    bool offsite = false;
     bool dry_run = false;
     bool no_safety_backup = false;
     bool end_sessions = false;
@@ -55,6 +56,8 @@ struct BackupOptions {
 int make_backup_key(const std::string& file);
 int create_backup(const LoadedConfig& loaded);
 int list_backups(const LoadedConfig& loaded, const BackupOptions& options);
+int push_backups(const LoadedConfig& loaded);
+int fetch_backups(const LoadedConfig& loaded, const BackupOptions& options);
 int prune_backups(const LoadedConfig& loaded);
 int verify_backup(const LoadedConfig& loaded, const BackupOptions& options);
 int restore_backup(const LoadedConfig& loaded, const BackupOptions& options);

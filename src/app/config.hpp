@@ -85,7 +85,20 @@ struct Config {
         std::string key_file;
         std::int64_t keep = 7;
         std::int64_t ledger_interval_s = 300;
+        std::string offsite = "none";  ///< none | folder | s3
+        std::string offsite_folder;
     } backup;
+
+    struct S3 {
+        std::string endpoint;
+        std::string region = "us-east-1";
+        std::string bucket;
+        std::string access_key;
+        base::Secret secret_key;
+        bool path_style = true;
+        std::string ca_file;
+        std::int64_t part_mib = 64;
+    } s3;
 
     struct Log {
         std::string level = "info";

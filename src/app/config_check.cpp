@@ -159,6 +159,17 @@ private:
         if (config_.server.port != 0 && config_.server.port == config_.server.admin_port) {
             fault("server.port and server.admin_port are the same");
         }
+        if (config_.backup.folder.empty() != config_.backup.key_file.empty()) {
+            fault("backup.folder and backup.key_file belong together: set both or none");
+        }
+        if (config_.backup.offsite == "folder" && config_.backup.offsite_folder.empty()) {
+            fault("backup.offsite = folder needs backup.offsite_folder");
+        }
+        if (config_.backup.offsite == "s3" &&
+            (config_.s3.endpoint.empty() || config_.s3.bucket.empty() || config_.s3.access_key.empty() ||
+             config_.s3.secret_key.empty())) {
+            fault("backup.offsite = s3 needs s3.endpoint, s3.bucket, s3.access_key and s3.secret_key");
+        }
         if (config_.websocket.idle_timeout_s <= config_.websocket.heartbeat_s) {
             fault("websocket.idle_timeout_s must be more than websocket.heartbeat_s");
         }

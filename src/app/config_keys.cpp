@@ -141,6 +141,27 @@ std::vector<Key> make_keys() {
          "restore\n"
          "when the database is lost."},
 
+        {"backup", "offsite",
+         ChoicePlace{[](C& c) -> auto& { return c.backup.offsite; }, {"none", "folder", "s3"}}, "",
+         "none | folder | s3: where `supd backup create` and `supd backup push` copy the archives to."},
+        {"backup", "offsite_folder", TextPlace{[](C& c) -> auto& { return c.backup.offsite_folder; }}, "",
+         "With offsite = \"folder\": that folder, e.g. on a mounted disk of another machine."},
+
+        {"s3", "endpoint", TextPlace{[](C& c) -> auto& { return c.s3.endpoint; }}, "",
+         "https://host[:port] of an S3 service."},
+        {"s3", "region", TextPlace{[](C& c) -> auto& { return c.s3.region; }}, "", "Its region."},
+        {"s3", "bucket", TextPlace{[](C& c) -> auto& { return c.s3.bucket; }}, "", "A bucket that is there."},
+        {"s3", "access_key", TextPlace{[](C& c) -> auto& { return c.s3.access_key; }}, "",
+         "The id of the key to sign with."},
+        {"s3", "secret_key", SecretPlace{[](C& c) -> auto& { return c.s3.secret_key; }}, "",
+         "The key itself."},
+        {"s3", "path_style", FlagPlace{[](C& c) -> auto& { return c.s3.path_style; }}, "",
+         "true: https://host/bucket/..., false: https://bucket.host/..."},
+        {"s3", "ca_file", TextPlace{[](C& c) -> auto& { return c.s3.ca_file; }}, "",
+         "PEM file of whom to trust for https; empty: whom the system trusts."},
+        {"s3", "part_mib", NumberPlace{[](C& c) -> auto& { return c.s3.part_mib; }, 5, 5120}, "",
+         "Larger files are sent in parts of so many MiB."},
+
         {"log", "level",
          ChoicePlace{[](C& c) -> auto& { return c.log.level; }, {"debug", "info", "warn", "error"}},
          "LOG_LEVEL", "debug | info | warn | error. Lines are JSON, on stderr."},
@@ -215,6 +236,7 @@ std::string_view section_about(std::string_view section) {
     if (section == "rate_limit") return "Token buckets, per user and per address.";
     if (section == "websocket") return "/ws";
     if (section == "backup") return "Backups; docs/backup.md.";
+    if (section == "s3") return "An S3 service, for backup.offsite.";
     if (section == "log") return "Logging.";
     return "";
 }
