@@ -36,7 +36,10 @@ asio::awaitable<Health::Probe> Health::probe() {
     {
         const std::lock_guard lock(mutex_);
         const bool known = last_.at != base::Monotonic::time_point{};
-        if (asking_ && now - asked_ >= kProbePatience) last_ = {{}, now};
+        if (asking_ && now - asked_ >= kProbePatience) {
+            last_.database = {};
+            last_.at = now;
+        }
         if (known && (asking_ || now - last_.at < kProbeKept)) co_return last_;
         asking_ = true;
         asked_ = now;
@@ -44,6 +47,8 @@ asio::awaitable<Health::Probe> Health::probe() {
     Probe fresh;
     try {
         fresh.database = co_await database_.contact();
+        if (fresh.database.reachable)
+            fresh.backups = co_await database_.transact(db::Access::read_only, backup::ages);
     } catch (const std::exception& error) {
         base::log::error("probe_failed", {{"kind", typeid(error).name()}});
     }
@@ -73,6 +78,12 @@ Reply Health::report(const Probe& probe, const nlohmann::ordered_json& detail) c
                         : schema->version > newest_ ? "newer"
                                                     : "current";
     out["jobs"] = jobs_ok ? "ok" : "dead_letters";
+    // Says how old, judges nothing: whether a day is too old is the alert's to know, and none is not ill.
+    const auto seconds = [](const std::optional<double>& age) {
+        return age ? nlohmann::ordered_json(static_cast<std::int64_t>(*age)) : nlohmann::ordered_json();
+    };
+    out["backup"] = {{"age_s", seconds(now.backups.created)},
+                     {"verified_age_s", seconds(now.backups.verified)}};
     out["uptime_s"] =
         std::chrono::duration_cast<std::chrono::seconds>(base::Monotonic::now() - started_).count();
     if (!detail.is_null()) out["detail"] = detail;
@@ -132,6 +143,11 @@ void Health::add_probes(http::Router& router) {
                 [this](Request request) { return readyz(std::move(request)); }});
 }
 
+double Health::backup_age(std::optional<double> backup::Ages::* which) {
+    const std::lock_guard lock(mutex_);
+    return (last_.backups.*which).value_or(std::numeric_limits<double>::quiet_NaN());
+}
+
 // Asked of the database at each scrape; while it is away the metric is left out.
 asio::awaitable<void> Health::measure_w_age(chatlog::Reader& reader) {
     double age = std::numeric_limits<double>::quiet_NaN();
@@ -161,6 +177,11 @@ void Health::add_admin_routes(http::Router& router, metrics::Registry& metrics, 
     metrics.gauge_callback("stream_w_age_seconds",
                            "Age of the oldest writing transaction: cursors cannot move past it",
                            [this] { return w_age_s_.load(); });
+    metrics.gauge_callback("backup_age_seconds", "Since the last backup; absent when there was none",
+                           [this] { return backup_age(&backup::Ages::created); });
+    metrics.gauge_callback("backup_verified_age_seconds",
+                           "Since a backup was last proven by restoring it; absent when none was",
+                           [this] { return backup_age(&backup::Ages::verified); });
     router.add({"GET", "/metrics", Policy::open, Limit::none, "get_metrics",
                 [this, &metrics, &reader](Request) { return scrape(metrics, reader); }});
 }

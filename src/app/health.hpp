@@ -4,6 +4,7 @@
 
 #include "observe.hpp"
 
+#include <supd/backup/backups.hpp>
 #include <supd/chatlog/reader.hpp>
 #include <supd/db/database.hpp>
 #include <supd/http/router.hpp>
@@ -37,6 +38,7 @@ private:
     struct Probe {
         db::Contact database;
         base::Monotonic::time_point at;
+        backup::Ages backups;
     };
     asio::awaitable<Probe> probe();
     bool fits(const Probe& probe) const;
@@ -46,6 +48,7 @@ private:
     asio::awaitable<http::Reply> readyz(http::Request request);
     asio::awaitable<http::Reply> livez(http::Request request);
     void add_probes(http::Router& router);
+    double backup_age(std::optional<double> backup::Ages::* which);
     asio::awaitable<void> measure_w_age(chatlog::Reader& reader);
     asio::awaitable<http::Reply> scrape(metrics::Registry& metrics, chatlog::Reader& reader);
 
