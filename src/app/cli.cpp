@@ -227,6 +227,9 @@ private:
         restore->add_flag("--no-safety-backup", backup_.no_safety_backup,
                           "Make no backup of what is there; it stays as a database of another name");
         restore->add_flag("--end-sessions", backup_.end_sessions, "Everybody has to sign in again");
+        restore->add_flag(
+            "--recovered", backup_.recovered,
+            "Instead of an archive: the database was recovered by PostgreSQL, make it fit for clients");
         restore->add_option("--into", backup_.into, "URL of an empty database to fill instead");
         for (auto* sub : {list, restore})
             sub->add_flag("--json", backup_.json, "As JSON");

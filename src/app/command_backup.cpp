@@ -80,6 +80,13 @@ void push(const backup::Settings& settings, blob::Store& store) {
         std::cout << "removed " << name << " off-site\n";
 }
 
+// The embedded server of a running daemon must not be found by way of its connection string.
+void refuse_beside_daemon(const Config& config) {
+    if (config.embedded_database() && db::EmbeddedPostgres::find_running(config.server.data_dir))
+        throw db::PostgresError("a supd serves from " + config.server.data_dir +
+                                ": stop it before a restore");
+}
+
 }  // namespace
 
 int make_backup_key(const std::string& file) {
@@ -144,9 +151,15 @@ int restore_backup(const LoadedConfig& loaded, const BackupOptions& options) {
         print_list(backup::list(settings), options.json);
         return kExitOk;
     }
-    if (options.file.empty()) {
-        std::cerr << "supd: name the archive to restore, or --list\n";
+    if (options.file.empty() == !options.recovered) {
+        std::cerr << "supd: name the archive to restore, or --list, or --recovered\n";
         return kExitUsage;
+    }
+    if (options.recovered) {
+        refuse_beside_daemon(loaded.config);
+        const auto access = DatabaseAccess::for_command(loaded.config);
+        backup::adopt(access.target(), settings, restore_hooks(options.end_sessions), std::cout);
+        return kExitOk;
     }
     const auto archive = archive_of(settings, options.file);
     backup::RestoreOptions restore;
@@ -160,11 +173,7 @@ int restore_backup(const LoadedConfig& loaded, const BackupOptions& options) {
         backup::restore(archive, {}, settings, hooks, restore, std::cout);
         return kExitOk;
     }
-    if (loaded.config.embedded_database() &&
-        db::EmbeddedPostgres::find_running(loaded.config.server.data_dir)) {
-        throw db::PostgresError("a supd serves from " + loaded.config.server.data_dir +
-                                ": stop it before a restore");
-    }
+    refuse_beside_daemon(loaded.config);
     const auto access = DatabaseAccess::for_command(loaded.config);
     backup::restore(archive, access.target(), settings, hooks, restore, std::cout);
     return kExitOk;

@@ -51,7 +51,8 @@ struct BackupOptions {
     bool dry_run = false;
     bool no_safety_backup = false;
     bool end_sessions = false;
-    std::string into;  ///< URL of an empty database; else the configured one is replaced
+    bool recovered = false;  ///< no archive: the database is back by PostgreSQL's own means
+    std::string into;        ///< URL of an empty database; else the configured one is replaced
 };
 int make_backup_key(const std::string& file);
 int create_backup(const LoadedConfig& loaded);

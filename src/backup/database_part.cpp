@@ -50,6 +50,12 @@ void check(db::Transaction& tx, const std::vector<ModuleHook>& hooks) {
     }
 }
 
+void apply(db::Transaction& tx, const std::vector<ModuleHook>& hooks) {
+    check(tx, hooks);
+    for (const auto& hook : hooks)
+        if (hook.after_restore) hook.after_restore(tx);
+}
+
 }  // namespace
 
 std::unique_ptr<db::Connection> session(const std::string& url) {
@@ -70,6 +76,10 @@ ScratchDatabase::~ScratchDatabase() {
     }
 }
 
+void run_hooks(db::Connection& connection, const std::vector<ModuleHook>& hooks) {
+    connection.transact([&](db::Transaction& tx) { apply(tx, hooks); });
+}
+
 void load_database(const std::filesystem::path& archive, const Settings& settings, const std::string& url,
                    const std::string& live_url, const std::vector<ModuleHook>& hooks) {
     const auto& key = settings.key;
@@ -85,9 +95,7 @@ void load_database(const std::filesystem::path& archive, const Settings& setting
     db::Migrator(url, db::embedded_migrations()).up();
     replay_ledger(url, settings, live_url);
     connection->transact([&](db::Transaction& tx) {
-        check(tx, hooks);
-        for (const auto& hook : hooks)
-            if (hook.after_restore) hook.after_restore(tx);
+        apply(tx, hooks);
         store::record_run(tx, "created", archive.filename(), head.created_at);
         tx.script("analyze");
     });

@@ -40,4 +40,7 @@ private:
 void load_database(const std::filesystem::path& archive, const Settings& settings, const std::string& url,
                    const std::string& live_url, const std::vector<ModuleHook>& hooks);
 
+/// The check and the hooks alone, in one transaction.
+void run_hooks(db::Connection& connection, const std::vector<ModuleHook>& hooks);
+
 }  // namespace supd::backup

@@ -38,7 +38,7 @@ std::size_t add(db::Connection& connection, const std::vector<store::Erased>& ro
 
 fs::path write_ledger(db::Transaction& tx, const Settings& settings) {
     const auto archives = archives_in(settings.folder, kBackup);
-    if (archives.empty()) return {};
+    if (archives.empty() || !store::has_ledger(tx)) return {};
     const auto state = store::describe(tx);
     Head head;
     head.kind = kLedger;

@@ -1,4 +1,5 @@
 #include "database_part.hpp"
+#include "ledger.hpp"
 #include "store.hpp"
 
 #include <supd/base/ids.hpp>
@@ -119,6 +120,16 @@ private:
 };
 
 }  // namespace
+
+void adopt(const Target& target, const Settings& settings, const std::vector<ModuleHook>& hooks,
+           std::ostream& out) {
+    db::Server server(target.maintenance_url);
+    refuse_while_served(server, db::database_of(target.url));
+    db::Migrator(target.url, db::embedded_migrations()).up();
+    const auto erased = replay_ledger(target.url, settings, "");
+    run_hooks(*session(target.url), hooks);
+    out << "adopted: the stream has a new epoch, " << erased << " entries of the deletion ledger were new\n";
+}
 
 void restore(const std::filesystem::path& archive, const Target& target, const Settings& settings,
              const std::vector<ModuleHook>& hooks, const RestoreOptions& options, std::ostream& out) {

@@ -21,6 +21,15 @@ void sync(const fs::path& path) {
     if (!synced) throw StoreError(path.string() + ": " + std::system_category().message(error));
 }
 
+template <class Body>
+auto said(Body body) {
+    try {
+        return body();
+    } catch (const fs::filesystem_error& error) {
+        throw StoreError(error.what());
+    }
+}
+
 class FolderStore final : public Store {
 public:
     explicit FolderStore(fs::path folder) : folder_(std::move(folder)) {}
@@ -66,15 +75,6 @@ public:
     }
 
 private:
-    template <class Body>
-    static auto said(Body body) {
-        try {
-            return body();
-        } catch (const fs::filesystem_error& error) {
-            throw StoreError(error.what());
-        }
-    }
-
     fs::path path_of(const std::string& key) const {
         if (!is_key(key)) throw StoreError("not a key: " + key);
         return folder_ / key;

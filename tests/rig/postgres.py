@@ -119,6 +119,9 @@ class PostgresCluster:
         self._stop(signal.SIGQUIT)
         self.start()
 
+    def stop_immediate(self) -> None:
+        self._stop(signal.SIGQUIT)
+
     def close(self) -> None:
         self._stop(signal.SIGQUIT)
         shutil.rmtree(self.folder, ignore_errors=True)

@@ -64,6 +64,11 @@ struct RestoreOptions {
 void restore(const std::filesystem::path& archive, const Target& target, const Settings& settings,
              const std::vector<ModuleHook>& hooks, const RestoreOptions& options, std::ostream& out);
 
+/// The database was brought back by other means (point-in-time recovery, a snapshot of the disk): checks it,
+/// replays the copies of the deletion ledger and runs the hooks, in place.
+void adopt(const Target& target, const Settings& settings, const std::vector<ModuleHook>& hooks,
+           std::ostream& out);
+
 /// How old the last backup and the last proof are, in seconds by the database's clock; nothing when there was
 /// none.
 struct Ages {
