@@ -236,8 +236,11 @@ private:
     }
 
     void add_healthcheck() {
-        auto* check = configured(app_, "healthcheck", "Exit 0 when the daemon is alive, 1 when it is not",
-                                 [](const LoadedConfig& loaded) { return healthcheck(loaded.config); });
+        auto* check =
+            configured(app_, "healthcheck", "Exit 0 when the daemon is alive, 1 when it is not",
+                       [this](const LoadedConfig& loaded) { return healthcheck(loaded.config, ready_); });
+        check->add_flag("--ready", ready_,
+                        "Ask whether it may get traffic: its database answers, it is not stopping");
         check->add_option("--port", flags_.port, "TCP port of the public listener");
         check->add_option("--admin-port", flags_.admin_port, "TCP port of the admin listener");
     }
@@ -247,6 +250,7 @@ private:
     MigrateOptions migrate_;
     UserOptions user_;
     bool routes_json_ = false;
+    bool ready_ = false;
     JobsOptions jobs_;
     bool all_jobs_ = false;
     BackupOptions backup_;

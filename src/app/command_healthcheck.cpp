@@ -17,10 +17,10 @@ namespace {
 constexpr std::chrono::seconds kTimeout{3};
 
 // Asks and waits for the first line of the answer; empty when there is none in time.
-std::string first_line(const tcp::endpoint& server) {
+std::string first_line(const tcp::endpoint& server, const std::string& path) {
     asio::io_context context;
     tcp::socket socket(context);
-    const std::string request = "GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    const std::string request = "GET " + path + " HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
     std::string answer;
     bool complete = false;
     const auto on_line = [&](const boost::system::error_code& ec, std::size_t size) {
@@ -46,7 +46,7 @@ asio::ip::address reachable(const std::string& host) {
 
 }  // namespace
 
-int healthcheck(const Config& config) {
+int healthcheck(const Config& config, bool ready) {
     const bool by_admin = !config.tls.certificate.empty();
     const auto& host = by_admin ? config.server.admin_host : config.server.host;
     const auto port = static_cast<std::uint16_t>(by_admin ? config.server.admin_port : config.server.port);
@@ -54,9 +54,9 @@ int healthcheck(const Config& config) {
         std::cerr << "supd: the port is 0 (any free one): name the one in use with --port\n";
         return kExitUsage;
     }
-    const std::string line = first_line({reachable(host), port});
+    const std::string line = first_line({reachable(host), port}, ready ? "/readyz" : "/livez");
     if (line.starts_with("HTTP/1.1 200")) return kExitOk;
-    std::cerr << "supd: not alive on port " << port
+    std::cerr << "supd: not " << (ready ? "ready" : "alive") << " on port " << port
               << (line.empty() ? ": no answer" : ": " + line.substr(0, line.find('\r'))) << "\n";
     return kExitFailed;
 }

@@ -66,8 +66,8 @@ int restore_backup(const LoadedConfig& loaded, const BackupOptions& options);
 /// Every route and every WebSocket command (method WS), as the router holds them; needs no database.
 int print_routes(bool json);
 
-/// GET /livez of the daemon that this configuration describes; by the admin listener when the public one
-/// speaks TLS.
-int healthcheck(const Config& config);
+/// GET /livez, or /readyz, of the daemon that this configuration describes; by the admin listener when the
+/// public one speaks TLS.
+int healthcheck(const Config& config, bool ready);
 
 }  // namespace supd::app

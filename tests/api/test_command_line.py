@@ -179,6 +179,7 @@ async def test_users_beside_the_running_daemon(server: Daemon, rest: Rest) -> No
 def test_healthcheck(server: Daemon) -> None:
     place = ("--data-dir", str(server.data_dir))
     assert server.run("healthcheck", "--port", str(server.port), *place).returncode == 0
+    assert server.run("healthcheck", "--ready", "--port", str(server.port), *place).returncode == 0
     assert server.run("healthcheck", "--port", "1", *place).returncode == 1
 
 
