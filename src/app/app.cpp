@@ -43,7 +43,7 @@ namespace {
 constexpr std::size_t kWriterLanes = 2;  // measured: more only adds latency (docs/benchmarks.md)
 constexpr std::size_t kCpuQueue = 64;    // password hashes that may wait
 constexpr std::chrono::milliseconds kCpuWait{5000};
-constexpr int kReconnectSpreadMs = 3000;  // a restart must not be answered by all clients at once
+constexpr int kReconnectSpreadMs = 2000;  // not all clients at once, and back within three seconds
 
 std::size_t io_thread_count(const Config& config) {
     if (config.server.io_threads > 0) return static_cast<std::size_t>(config.server.io_threads);
