@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import secrets
+import ssl
 import time
 import uuid
 from collections.abc import Callable
@@ -71,10 +72,12 @@ class Reply:
 class Rest:
     """One HTTP client. Paths that begin with / are used as they are; others go below /api/v1/."""
 
-    def __init__(self, url: str, token: str | None = None, connections: int = 100) -> None:
+    def __init__(self, url: str, token: str | None = None, connections: int = 100,
+                 tls: ssl.SSLContext | None = None) -> None:
         self.url = url
         self.token = token
         self._connections = connections
+        self._tls = tls
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> "Rest":
@@ -92,7 +95,7 @@ class Rest:
     def session(self) -> aiohttp.ClientSession:
         if self._session is None:
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=self._connections),
+                connector=aiohttp.TCPConnector(limit=self._connections, ssl=self._tls or True),
                 timeout=aiohttp.ClientTimeout(total=REQUEST_DEADLINE_S),
             )
         return self._session

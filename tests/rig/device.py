@@ -1,5 +1,5 @@
-"""A device as a careful client would be written: stores its cursor, applies each chat by sequence number, fills gaps
-from the history, and sends again with the same id until it knows what became of a message."""
+"""A device as a careful client would be written: comes back when it is told to, stores its cursor, applies each chat by
+sequence number, fills gaps from the history, and sends again with the same id until it knows what became of a message."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from rig.history import Edit, Entry, History, digest
 GAP_PATIENCE_S = 1.0
 ANSWER_PATIENCE_S = 15.0
 RECONNECT_S = (0.05, 0.4)
+RESTARTING = 1012
 DURABLE_KINDS = frozenset({
     "message", "message_edited", "message_deleted", "reaction_added", "reaction_removed", "message_pinned",
     "message_unpinned", "chat_created", "chat_updated", "chat_deleted", "member_added", "member_removed",
@@ -65,6 +66,9 @@ class Device:
         self._tend: asyncio.Task | None = None
         self._stopping = False
         self.closes: list[tuple[int | None, str]] = []
+        self.reconnects: list[float] = []
+        self._lost_at: float | None = None
+        self._asked_pause: float | None = None
         history.clients[name] = account.id
 
     async def start(self) -> None:
@@ -165,19 +169,26 @@ class Device:
             except (aiohttp.ClientError, OSError, TimeoutError):
                 pass
             finally:
+                if self.caught_up.is_set():
+                    self._lost_at = time.monotonic()
                 self.caught_up.clear()
                 self._ws = None
                 for key, pending in self.pending.items():
                     self._unknown(key, pending)
-            await asyncio.sleep(self.chance.uniform(*RECONNECT_S))
+            pause, self._asked_pause = self._asked_pause, None
+            await asyncio.sleep(self.chance.uniform(*RECONNECT_S) if pause is None else pause)
 
     async def _receive(self, ws: aiohttp.ClientWebSocketResponse) -> None:
         while True:
             message = await ws.receive()
             if message.type is not aiohttp.WSMsgType.TEXT:
-                reason = str(message.extra or "") if message.type is aiohttp.WSMsgType.CLOSE else ""
-                self.closes.append((ws.close_code, reason))
-                if ws.close_code == 4401:
+                # By what the frame said: a proxy may cut the connection before our own close frame gets there.
+                said = message.type is aiohttp.WSMsgType.CLOSE
+                code, reason = (message.data, str(message.extra or "")) if said else (ws.close_code, "")
+                self.closes.append((code, reason))
+                if code == RESTARTING and reason:
+                    self._asked_pause = orjson.loads(reason)["retry_after_ms"] / 1000
+                if code == 4401:
                     await self._log_in_again()
                 return
             frame = orjson.loads(message.data)
@@ -192,6 +203,8 @@ class Device:
             elif kind == "caught_up":
                 self.cursor = frame["data"]["cursor"] if "data" in frame else frame["cursor"]
                 self.connections += 1
+                if self._lost_at is not None:
+                    self.reconnects.append(time.monotonic() - self._lost_at)
                 self.caught_up.set()
                 self._push_all()
             elif kind == "cursor":

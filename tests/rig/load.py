@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import ssl
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -31,6 +32,7 @@ class Load:
     members: int = 5
     rate: float = 1000.0
     body: int = 100
+    tls: ssl.SSLContext | None = None
     history: History = field(default_factory=History)
     devices: list[Device] = field(default_factory=list)
     accounts: dict[str, Account] = field(default_factory=dict)
@@ -39,7 +41,7 @@ class Load:
 
     def __post_init__(self) -> None:
         self.chance = random.Random(self.seed)
-        self.rests = [Rest(node, connections=200) for node in self.nodes]
+        self.rests = [Rest(node, connections=2 * self.users + 100, tls=self.tls) for node in self.nodes]
         self._of_chat: dict[str, list[Device]] = {}
         self._recent: dict[str, list[tuple[str, str]]] = {}
         self._pacer: asyncio.Task | None = None
