@@ -1,0 +1,111 @@
+"""What the compose files promise, read from the files: no container engine is needed."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from rig.daemon import REPOSITORY
+
+DOCKER = REPOSITORY / "docker"
+COMPOSE = yaml.safe_load((DOCKER / "compose.yaml").read_text())
+SERVICES: dict[str, dict] = COMPOSE["services"]
+PROFILES = {"core", "blue", "green", "s3", "calls", "monitoring", "mail", "letsencrypt", "cli"}
+NOT_KEPT_UP = {"certbot", "supd-cli"}
+SETTING = re.compile(r"\$\{([A-Z0-9_]+)")
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_a_service_is_hardened(name: str) -> None:
+    service = SERVICES[name]
+    assert service["user"].startswith("${SUPD_UID:?") and "SUPD_GID" in service["user"], "not root"
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"] and "cap_add" not in service and "privileged" not in service
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert "ports" not in service, "only nginx is published, by compose.publish.yaml"
+    assert service.get("network_mode") is None and service["networks"]
+    assert service["profiles"] and set(service["profiles"]) <= PROFILES
+    assert service["mem_limit"] and service["cpus"] and service["pids_limit"]
+    assert not any("docker.sock" in str(volume) for volume in service.get("volumes", []))
+    if name not in NOT_KEPT_UP:
+        assert service["healthcheck"]["test"] and service["restart"] == "unless-stopped"
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_an_image_is_pinned_and_can_be_pinned_closer(name: str) -> None:
+    image = re.fullmatch(r"\$\{[A-Z_]+_IMAGE:-([^}]+)\}", SERVICES[name]["image"])
+    assert image, "an image has a setting of its own, for a digest"
+    repository, _, tag = image[1].rpartition(":")
+    assert repository and re.match(r"v?\d+\.\d+", tag), f"{image[1]} is not pinned by a full version"
+
+
+def test_only_nginx_is_published() -> None:
+    published = {}
+    for path in sorted(DOCKER.glob("compose*.yaml")):
+        for name, service in yaml.safe_load(path.read_text())["services"].items():
+            for port in service.get("ports", []):
+                published.setdefault(name, []).append(str(port))
+    loopback = {name: ports for name, ports in published.items() if all(port.startswith("127.0.0.1:") for port in ports)}
+    assert set(published) - set(loopback) == {"nginx"}
+    external = yaml.safe_load((DOCKER / "compose.external.yaml").read_text())
+    assert "ports" not in external["services"]["nginx"]
+
+
+def test_secrets_are_files_that_setup_makes() -> None:
+    setup = (REPOSITORY / "scripts/setup.sh").read_text()
+    declared = COMPOSE["secrets"]
+    for name, secret in declared.items():
+        file = secret["file"].rsplit("/", 1)[1]
+        assert secret["file"].startswith("${SUPD_HOME:-..}/secrets/") and f"\nsecret {file} " in setup, name
+    used = {each if isinstance(each, str) else each["source"] for service in SERVICES.values() for each in service.get("secrets", [])}
+    assert used == set(declared)
+    for name, service in SERVICES.items():
+        for key, value in service.get("environment", {}).items():
+            if re.search("PASSWORD|SECRET|KEY|TOKEN", key):
+                assert str(value).startswith("/run/secrets/"), f"{name}: {key} must be a file"
+
+
+def test_health_orders_the_start() -> None:
+    for colour in ("supd-blue", "supd-green"):
+        waits = SERVICES[colour]["depends_on"]
+        assert {name: what["condition"] for name, what in waits.items()} == {
+            "postgres": "service_healthy", "redis": "service_healthy"}
+        assert SERVICES[colour]["healthcheck"]["test"][-2:] == ["/usr/bin/supd", "healthcheck"]
+    assert SERVICES["supd-blue"]["environment"] == SERVICES["supd-green"]["environment"]
+    assert COMPOSE["networks"]["data"]["internal"] is True
+    assert SERVICES["postgres"]["networks"] == ["data"] and SERVICES["redis"]["networks"] == ["data"]
+
+
+def test_settings_are_explained() -> None:
+    """Every setting that has no default in the compose files, and every one in .env.example, is used."""
+    example = (REPOSITORY / ".env.example").read_text()
+    offered = set(re.findall(r"^([A-Z0-9_]+)=", example, re.M))
+    text = "".join(path.read_text() for path in [*DOCKER.glob("compose*.yaml"), *(REPOSITORY / "scripts").glob("*.sh"),
+                                                 *(REPOSITORY / "scripts/deploy").glob("*.sh")])
+    unused = {name for name in offered if name not in text and not name.startswith("COMPOSE_")}
+    assert not unused
+    required = set(re.findall(r"\$\{([A-Z][A-Z0-9_]+):\?", text))
+    assert required <= offered | {"EXTERNAL_NETWORK"}
+
+
+def test_the_service_registry_is_current() -> None:
+    made = subprocess.run([sys.executable, REPOSITORY / "scripts/deploy/registry.py"], capture_output=True, text=True, check=True)
+    assert json.loads(made.stdout) == json.loads((DOCKER / "services.json").read_text()), \
+        "run scripts/deploy/registry.py >docker/services.json"
+
+
+def test_the_dockerfile() -> None:
+    text = (DOCKER / "Dockerfile").read_text()
+    runtime = text[text.index("AS runtime"):]
+    assert "USER 10001:10001" in runtime and 'CMD ["/usr/bin/supd", "healthcheck"]' in runtime
+    for label in ("version", "revision", "created"):
+        assert f"org.opencontainers.image.{label}" in runtime
+    assert "sbom.cdx.json" in runtime and "ENV JWT" not in text
+    ignored = (REPOSITORY / ".dockerignore").read_text().splitlines()
+    assert ignored[1] == "*" and not any(line.startswith(("!secrets", "!.env", "!var", "!.git")) for line in ignored)
