@@ -62,7 +62,8 @@ def test_a_start_that_waits_for_another_migration_can_be_stopped(spawn, postgres
          "-d", database, "-c", f"select pg_advisory_lock({MIGRATION_LOCK})", "-c", "select pg_sleep(300)"],
         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        wait_until(lambda: postgres.sql("select 1 from pg_locks where locktype = 'advisory' and granted", database))
+        wait_until(lambda: postgres.sql("select 1 from pg_locks l join pg_database d on d.oid = l.database where "
+                                        f"l.locktype = 'advisory' and l.granted and d.datname = '{database}'"))
         launch(daemon)
         wait_until(lambda: "migration_waits" in daemon.log_text())
         begun = time.monotonic()
