@@ -28,6 +28,7 @@ LoginRequest parse(const base::Json& body) {
     const auto identifier = reader.text("identifier", {1, kMaxIdentifierBytes});
     auto password = reader.text("password", {1, crypto::kMaxPasswordBytes});
     auto device = read_device_request(reader);
+    require_null(reader, "totp");
     reader.finish();
     return {fold_identifier(identifier), std::move(password), std::move(device)};
 }

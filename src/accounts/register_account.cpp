@@ -29,6 +29,7 @@ RegisterRequest parse(const base::Json& body) {
     const auto phone = reader.maybe_text("phone", {1, kMaxPhoneBytes * 2});
     const auto display_name = reader.maybe_text("display_name", {1, kMaxDisplayNameBytes});
     auto device = read_device_request(reader);
+    require_null(reader, "invite");
     reader.finish();
 
     RegisterRequest out;

@@ -81,6 +81,11 @@ DeviceRequest read_device_request(base::ObjectReader& reader) {
     return out;
 }
 
+void require_null(base::ObjectReader& reader, std::string_view field) {
+    if (reader.raw(field))
+        throw base::invalid(std::string(field), "unsupported", "This server does not have that yet.");
+}
+
 Origin origin_of(const http::Request& request) {
     return {request.remote.to_string(),
             cut_text(request.header("user-agent").value_or(""), kMaxUserAgentBytes)};
@@ -92,7 +97,7 @@ PageRequest read_page(const http::Request& request) {
     out.limit = static_cast<int>(request.query_integer("limit", kDefaultPage, 1, kMaxPage));
     if (const auto cursor = request.query_value("cursor")) {
         out.after = base::parse_uuid(*cursor);
-        if (!out.after) throw base::bad_request("invalid_request", "The cursor is not one of this list.");
+        if (!out.after) throw base::bad_request("invalid_cursor", "The cursor is not one of this list.");
     }
     return out;
 }

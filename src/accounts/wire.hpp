@@ -28,6 +28,9 @@ http::Reply page(nlohmann::json items, const std::string& last);
 
 /// `device` of register and login; absent = nothing known.
 DeviceRequest read_device_request(base::ObjectReader& reader);
+/// A field of the protocol that this server has no use for yet: null is as good as absent; throws 422 for
+/// more.
+void require_null(base::ObjectReader& reader, std::string_view field);
 Origin origin_of(const http::Request& request);
 /// `?limit=&cursor=` of a list whose cursor is the last id shown.
 struct PageRequest {

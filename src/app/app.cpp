@@ -97,7 +97,7 @@ ws::EndpointOptions endpoint_options(const Config& config) {
     ws::EndpointOptions out;
     out.server_name = config.name;
     out.version = version();
-    out.limits_json = limits_json();
+    out.limits_json = limits_json(config);
     out.origins = config.server.cors_origins;
     out.compression = config.websocket.compression;
     out.heartbeat = std::chrono::seconds(config.websocket.heartbeat_s);
@@ -240,7 +240,7 @@ struct App::Parts {
         health.add_routes(router);
         const auto all_numbers = numbers(database, cpu, writer, hub, endpoint);
         health.add_admin_routes(admin_router, metrics, reader, all_numbers);
-        add_public_pages(router, config.name);
+        add_public_pages(router, config);
         messages.add_commands(commands);
         receipts.add_commands(commands);
         presence.add_commands(commands);

@@ -2,6 +2,7 @@
 // words).
 #pragma once
 
+#include "config.hpp"
 #include "observe.hpp"
 
 #include <supd/backup/backups.hpp>
@@ -67,8 +68,8 @@ private:
 };
 
 /// `GET /`, `/.well-known/supd`, `GET /api/v1/server`, the API documents.
-void add_public_pages(http::Router& router, std::string server_name);
+void add_public_pages(http::Router& router, const Config& config);
 /// The limits that a client can hit, as a JSON object: for hello and GET /api/v1/server.
-std::string limits_json();
+std::string limits_json(const Config& config);
 
 }  // namespace supd::app

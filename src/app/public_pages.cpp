@@ -2,11 +2,7 @@
 #include "app.hpp"
 #include "health.hpp"
 
-#include <supd/chats/limits.hpp>
 #include <supd/http/api_documents.hpp>
-#include <supd/http/limits.hpp>
-#include <supd/messages/limits.hpp>
-#include <supd/ws/frame_decoder.hpp>
 
 #include <nlohmann/json.hpp>
 
@@ -52,12 +48,12 @@ std::string front_page(const std::string& name) {
            "<li><a href=\"/health\">Health</a></li></ul></body></html>\n";
 }
 
-std::string server_json(const std::string& name) {
+std::string server_json(const Config& config) {
     nlohmann::ordered_json out;
-    out["name"] = name;
+    out["name"] = config.name;
     out["version"] = version();
     out["protocol"] = 1;
-    out["limits"] = nlohmann::ordered_json::parse(limits_json());
+    out["limits"] = nlohmann::ordered_json::parse(limits_json(config));
     out["features"] = {"direct",  "group",    "channel", "reactions", "edits",
                        "replies", "receipts", "typing",  "presence",  "sync"};
     out["min_client_versions"] = nlohmann::ordered_json::object();
@@ -77,33 +73,11 @@ http::Handler constant(std::string type, std::string body) {
 
 }  // namespace
 
-std::string limits_json() {
-    nlohmann::ordered_json out;
-    out["text_bytes"] = messages::kMaxTextBytes;
-    out["attachments"] = messages::kMaxAttachments;
-    out["mentions"] = messages::kMaxMentions;
-    out["metadata_bytes"] = messages::kMaxMetadataBytes;
-    out["emoji_bytes"] = messages::kMaxEmojiBytes;
-    out["edits"] = messages::kMaxEdits;
-    out["chat_members"] = chats::kMaxMembers;
-    out["chats_per_user"] = chats::kMaxChatsPerUser;
-    out["chats_created"] = chats::kMaxChatsCreated;
-    out["people_added_at_once"] = chats::kPeopleAddedBurst;
-    out["people_added_per_minute"] = chats::kPeopleAddedPerMinute;
-    out["title_bytes"] = chats::kMaxTitleBytes;
-    out["page"] = messages::kMaxPage;
-    out["frame_bytes"] = ws::kMaxMessageBytes;
-    out["frame_fragments"] = ws::kMaxFragments;
-    out["body_bytes"] = http::kDefaultBodyLimit;
-    out["header_bytes"] = http::kMaxHeaderBytes;
-    return out.dump();
-}
-
-void add_public_pages(http::Router& router, std::string server_name) {
+void add_public_pages(http::Router& router, const Config& config) {
     router.add({"GET", "/", Policy::open, Limit::none, "get_front_page",
-                constant("text/html; charset=utf-8", front_page(server_name))});
+                constant("text/html; charset=utf-8", front_page(config.name))});
     router.add({"GET", "/api/v1/server", Policy::open, Limit::none, "get_server",
-                constant("application/json", server_json(server_name))});
+                constant("application/json", server_json(config))});
     nlohmann::ordered_json discovery;
     discovery["api"] = "/api/v1";
     discovery["websocket"] = "/ws";

@@ -27,8 +27,6 @@ constexpr std::size_t kMaxRef = 128;
 constexpr std::size_t kMaxType = 64;
 constexpr std::size_t kMaxToken = 4096;
 constexpr std::size_t kMaxCursor = 256;
-// Who has not said who it is has a token and a cursor to say, and is not worth more work.
-constexpr std::size_t kMaxFirstMessage = 16 * 1024;
 // A refused frame is only parsed for its ref.
 constexpr std::size_t kMaxRefusedMessage = 2 * 1024;
 

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from rig.client import PASSWORD, Account, Rest, a_chat, a_user, an_id
+from rig.client import PASSWORD, Account, Reply, Rest, a_chat, a_name, a_user, an_id
 from rig.raw_http import exchange
 from rig.daemon import Daemon
 
@@ -207,3 +207,79 @@ async def test_an_idempotency_key_brings_no_deleted_message_back(rest: Rest) -> 
     (await ann.delete(f"messages/{requests[0][1]['id']}")).expect(204)
     for (path, body), key in zip(requests, keys):
         assert b"canary" not in (await ann.post(path, body, headers=key)).expect(200).body
+
+
+LIMITS = set("""
+    text_bytes attachments attachments_bytes mentions metadata_bytes expires_in_s_min expires_in_s_max edits emoji_bytes
+    reactions_per_user reactions_per_message
+    chat_members chats_per_user chats_created people_added_at_once people_added_per_minute title_bytes context_type_bytes
+    context_id_bytes
+    username_min username_max password_min password_max password_bytes display_name_max bio_max email_bytes phone_bytes devices
+    device_name_bytes
+    page sync_page page_bytes account_body_bytes chat_body_bytes message_body_bytes body_bytes target_bytes header_bytes
+    header_fields query_values json_depth json_values idempotency_key_bytes connections_per_address
+    rates_enforced api_per_minute api_burst auth_per_minute auth_burst message_per_minute message_burst
+    frame_bytes first_frame_bytes frame_fragments send_queue_frames send_queue_bytes presence_watched presence_per_second
+    presence_burst status_text_bytes typing_per_second typing_burst""".split())
+
+
+async def test_every_limit_is_told(rest: Rest) -> None:
+    about = await limits(rest)
+    assert set(about) == LIMITS
+    assert all(value > 0 for name, value in about.items() if name != "rates_enforced")
+    async with (await a_user(rest)).socket() as socket:
+        assert socket.hello["data"]["limits"] == about
+
+
+async def test_the_told_limits_are_those_that_hold(rest: Rest) -> None:
+    about, (ann, chat) = await limits(rest), await a_lonely_chat(rest)
+
+    async def send(**change: object) -> Reply:
+        return await ann.post("messages", {"id": an_id(), "chat_id": chat, "type": "text", "text": "x"} | change)
+
+    def padded(size: int) -> bytes:
+        return b"{" + b" " * (size - 2) + b"}"
+
+    for path, name in (("users/me", "account_body_bytes"), (f"chats/{chat}", "chat_body_bytes"),
+                       (f"messages/{an_id()}", "message_body_bytes")):
+        assert (await ann.request("PATCH", path, data=padded(about[name]))).status != 413, name
+        (await ann.request("PATCH", path, data=padded(about[name] + 1))).problem(413, "too_large")
+    for name in ("expires_in_s_min", "expires_in_s_max"):
+        (await send(expires_in_s=about[name])).expect(201)
+    for wrong in (about["expires_in_s_min"] - 1, about["expires_in_s_max"] + 1):
+        (await send(expires_in_s=wrong)).problem(400)
+    attachment = {"a": "x" * (about["attachments_bytes"] - len('[{"a":""}]'))}
+    (await send(attachments=[attachment])).expect(201)
+    (await send(attachments=[{"a": attachment["a"] + "x"}])).problem(400)
+    (await ann.get("sync", params={"limit": about["sync_page"]})).expect(200)
+    (await ann.get("sync", params={"limit": about["sync_page"] + 1})).problem(400)
+    title = {"type": "group", "title": "t"}
+    key = {"Idempotency-Key": "k" * about["idempotency_key_bytes"]}
+    (await ann.post("chats", title, headers=key)).expect(201)
+    (await ann.post("chats", title, headers={"Idempotency-Key": key["Idempotency-Key"] + "k"})).problem(400)
+    for kind, field in (("context_type_bytes", "type"), ("context_id_bytes", "id")):
+        context = {"type": "t", "id": "1"}
+        (await ann.post("chats", title | {"context": context | {field: "x" * about[kind]}})).expect(201)
+        (await ann.post("chats", title | {"context": context | {field: "x" * (about[kind] + 1)}})).problem(400)
+    sent = await ann.send(chat)
+    for number in range(about["reactions_per_user"] + 1):
+        answer = await ann.post(f"messages/{sent['id']}/reactions", {"emoji": chr(0x1F400 + number)})
+        assert answer.status == (200 if number < about["reactions_per_user"] else 409)
+
+
+async def test_a_bad_cursor_has_one_code(rest: Rest) -> None:
+    ann, chat = await a_lonely_chat(rest)
+    sent = await ann.send(chat)
+    for path in ("chats", f"chats/{chat}/members", f"chats/{chat}/reads", f"messages/{sent['id']}/reactions",
+                 f"messages/{sent['id']}/edits", "auth/sessions", "users/me/devices", "sync"):
+        (await ann.get(path, params={"cursor": "nonsense"})).problem(400, "invalid_cursor")
+
+
+async def test_fields_without_a_use_yet_are_known(rest: Rest) -> None:
+    ann = await a_user(rest, invite=None)
+    login = {"identifier": ann.username, "password": PASSWORD}
+    (await rest.post("auth/login", login | {"totp": None})).expect(200)
+    for answer, field in ((await rest.post("auth/login", login | {"totp": "123456"}), "totp"),
+                          (await rest.post("auth/register", {"username": a_name(), "password": PASSWORD, "invite": "x"}), "invite")):
+        refusal = answer.problem(422)
+        assert [error["field"] for error in refusal["errors"]] == [field]

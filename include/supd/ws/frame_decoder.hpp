@@ -13,6 +13,8 @@
 namespace supd::ws {
 
 inline constexpr std::size_t kMaxMessageBytes = 256 * 1024;
+/// Who has not said who it is has a token and a cursor to say, and is not worth more work.
+inline constexpr std::size_t kMaxFirstMessage = 16 * 1024;
 inline constexpr int kMaxFragments = 100;
 inline constexpr std::size_t kMaxControlBytes = 125;
 
