@@ -3,6 +3,7 @@
 #include "store.hpp"
 
 #include <supd/async/task_group.hpp>
+#include <supd/base/log.hpp>
 #include <supd/chatlog/writer.hpp>
 #include <supd/db/async_connection.hpp>
 
@@ -15,6 +16,7 @@
 #include <algorithm>
 #include <atomic>
 #include <deque>
+#include <typeinfo>
 #include <unordered_set>
 
 namespace supd::chatlog {
@@ -111,30 +113,45 @@ private:
     }
 
     asio::awaitable<void> run() {
-        auto pause = kFirstPause;
-        for (;;) {
-            if (queue_.empty() && batch_.empty()) {
-                if (stopping_) break;
-                idle_ = true;
-                wake_.expires_at(asio::steady_timer::time_point::max());
-                co_await wake_.async_wait(kTuple);
-                continue;
+        for (bool goes_on = true; goes_on;) {
+            try {
+                goes_on = co_await step();
+            } catch (const std::exception& error) {
+                // The lane must outlive whatever this was. Whether the batch was committed is unknown.
+                base::log::error("writer_failed", {{"kind", typeid(error).name()}});
+                connection_.close();
+                again();
             }
-            if (!connection_.is_open()) {
-                const bool opened = co_await connection_.open();
-                if (!opened) {
-                    give_up_on_old();
-                    asio::steady_timer timer(context_, pause);
-                    co_await timer.async_wait(kTuple);
-                    pause = std::min(pause * 2, kLongestPause);
-                    continue;
-                }
-                pause = kFirstPause;
-            }
-            if (batch_.empty()) take_batch();
-            co_await commit();
         }
         connection_.close();
+    }
+
+    // False: nothing is left and nothing will come.
+    asio::awaitable<bool> step() {
+        if (queue_.empty() && batch_.empty()) {
+            if (stopping_) co_return false;
+            idle_ = true;
+            wake_.expires_at(asio::steady_timer::time_point::max());
+            co_await wake_.async_wait(kTuple);
+            co_return true;
+        }
+        if (!connection_.is_open()) {
+            // At once after a loss, then slower and slower until a commit succeeds: a server that answers may
+            // still take no writes.
+            if (pause_.count() > 0) {
+                asio::steady_timer timer(context_, pause_);
+                co_await timer.async_wait(kTuple);
+            }
+            pause_ = std::clamp(pause_ * 2, kFirstPause, kLongestPause);
+            const bool opened = co_await connection_.open();
+            if (!opened) {
+                give_up_on_old();
+                co_return true;
+            }
+        }
+        if (batch_.empty()) take_batch();
+        co_await commit();
+        co_return true;
     }
 
     void take_batch() {
@@ -146,10 +163,12 @@ private:
         }
         seen_.clear();
         while (!queue_.empty() && batch_.size() < rows && bytes < kMaxBatchBytes) {
-            // An id twice in one statement would break its unique index: the second waits for the first's
-            // answer.
-            if (!seen_.insert(queue_.front().draft.id).second) break;
-            bytes += weight(queue_.front().draft);
+            // A statement sees what was there before it. An id twice would break its unique index, and a reply
+            // to what the batch itself brings would find nothing: both wait for the first's answer.
+            const auto& draft = queue_.front().draft;
+            if (draft.reply_to && seen_.contains(*draft.reply_to)) break;
+            if (!seen_.insert(draft.id).second) break;
+            bytes += weight(draft);
             batch_.push_back(std::move(queue_.front()));
             queue_.pop_front();
         }
@@ -176,6 +195,7 @@ private:
             result = co_await connection_.exec(store::kAppendMessages, arrays_.judged());
             if (result.state == db::AsyncResult::State::ok) receipts = arrays_.read_judged(result);
         }
+        if (result.state != db::AsyncResult::State::lost) pause_ = {};
         if (receipts) {
             const auto now = base::Monotonic::now();
             CommitStats stats;
@@ -189,20 +209,19 @@ private:
         // Lost: unknown whether it was committed, but the ids make the same batch safe to send again.
         // Refused: a race for an id with another process, a deadlock or a timeout; the second look sees what
         // the first could not.
+        again(result.state == db::AsyncResult::State::lost);
+    }
+
+    void again(bool lost = false) {
         ++attempts_;
         give_up_on_old();
-        if (batch_.empty() || result.state == db::AsyncResult::State::lost) co_return;
-        if (attempts_ >= kBatchAttempts) {
-            if (batch_.size() == 1) {
-                answer_all(Outcome::unknown);
-            } else {
-                // One row that PostgreSQL cannot take must not fail the others: each goes alone.
-                solo_left_ = batch_.size();
-                while (!batch_.empty()) {
-                    queue_.push_front(std::move(batch_.back()));
-                    batch_.pop_back();
-                }
-            }
+        if (lost || batch_.empty() || attempts_ < kBatchAttempts) return;
+        if (batch_.size() == 1) return answer_all(Outcome::unknown);
+        // One row that PostgreSQL cannot take must not fail the others: each goes alone.
+        solo_left_ = batch_.size();
+        while (!batch_.empty()) {
+            queue_.push_front(std::move(batch_.back()));
+            batch_.pop_back();
         }
     }
 
@@ -269,6 +288,7 @@ private:
     std::vector<Pending> batch_;
     std::unordered_set<MessageId> seen_;
     int attempts_ = 0;
+    std::chrono::milliseconds pause_{0};  // before the connection is opened again
     std::size_t solo_left_ = 0;
     std::atomic<std::size_t> queued_{0};
     std::atomic<std::size_t> queued_bytes_{0};

@@ -283,9 +283,10 @@ asio::awaitable<AsyncResult> AsyncConnection::exec(const Statement& statement,
     } else {
         const char* state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
         out.sqlstate = state ? state : "";
-        // No SQLSTATE is libpq's own report of a broken connection; class 57P is the server going down.
-        out.state = !state || out.sqlstate.starts_with("57P") ? AsyncResult::State::lost
-                                                              : AsyncResult::State::refused;
+        // No SQLSTATE is libpq's own report of a broken connection; class 57P is the server going down; a
+        // read-only one (25006) was demoted: whoever may write is found by connecting again.
+        const bool lost = !state || out.sqlstate.starts_with("57P") || out.sqlstate == "25006";
+        out.state = lost ? AsyncResult::State::lost : AsyncResult::State::refused;
     }
     PQclear(result);
     if (out.state == AsyncResult::State::lost) fail();
