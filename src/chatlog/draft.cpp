@@ -53,7 +53,7 @@ ws::ChatEvent event_of(const Draft& draft, const Receipt& receipt) {
     event.chat = draft.chat;
     event.seq = receipt.seq;
     event.frame = ws::make_frame(json);
-    event.skip = draft.session;
+    event.skip = draft.socket;
     return event;
 }
 

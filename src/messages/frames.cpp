@@ -6,6 +6,7 @@
 
 #include <supd/base/json.hpp>
 #include <supd/messages/limits.hpp>
+#include <supd/ws/session.hpp>
 
 #include <nlohmann/json.hpp>
 
@@ -37,7 +38,7 @@ asio::awaitable<std::string> ack(Context& context, std::function<Done(db::Transa
 
 void on_message(Context& context, ws::Command command, std::function<void()> done) {
     auto draft = read_draft(command.data(), command.caller());
-    draft.session = command.caller().session;
+    draft.socket = command.session().socket_id();
     const auto id = draft.id;
     const auto chat = draft.chat;
     command.drop_data();

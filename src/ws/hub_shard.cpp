@@ -116,7 +116,7 @@ void Hub::Shard::deliver(Channel& channel, const ChatEvent& event) {
     for (const auto& subscriber : channel.subscribers) {
         auto& session = *subscriber.session;
         if (event.seq <= subscriber.after) continue;
-        const bool own = !event.skip.is_nil() && session.caller().session == event.skip;
+        const bool own = session.socket_id() == event.skip;
         if (!session.hub.live || subscriber.owed) {
             if (own) session.hub.own.emplace_back(event.chat, event.seq);
             continue;

@@ -28,17 +28,17 @@ using base::SessionId;
 using base::UserId;
 
 struct Change {
-    SessionId skip;
+    std::uint64_t skip = 0;
     std::vector<UserId> joined, left;
 };
-inline Change sent_by(SessionId session) {
-    return {session, {}, {}};
+inline Change sent_by(std::uint64_t socket) {
+    return {socket, {}, {}};
 }
 inline Change joins(std::vector<UserId> users) {
-    return {{}, std::move(users), {}};
+    return {0, std::move(users), {}};
 }
 inline Change leaves(std::vector<UserId> users) {
-    return {{}, {}, std::move(users)};
+    return {0, {}, std::move(users)};
 }
 
 class FakeLog final : public LogSource {
@@ -216,7 +216,7 @@ private:
             out.more = out.events.size() == page;
             if (out.more) break;
             out.events.push_back(entry.event);
-            out.events.back().skip = {};  // the log does not know which socket it was
+            out.events.back().skip = 0;  // the log does not know which socket it was
         }
         return out;
     }

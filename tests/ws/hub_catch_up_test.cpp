@@ -75,7 +75,7 @@ TEST_F(HubCatchUp, what_was_published_twice_is_given_once) {
 TEST_F(HubCatchUp, its_own_messages_are_not_among_them) {
     auto a = rig.connect(anna);
     rig.hold(a, rig.snapshot(anna));
-    rig.publish({rig.log.append(chat, sent_by(a.caller.session))});
+    rig.publish({rig.log.append(chat, sent_by(a.session->socket_id()))});
     rig.write(chat);
     rig.finish(a);
     rig.settle();

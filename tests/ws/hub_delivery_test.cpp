@@ -190,11 +190,22 @@ TEST_F(HubDelivery, who_leaves_gets_that_event_and_nothing_after) {
 
 TEST_F(HubDelivery, the_sending_session_gets_no_event) {
     auto a = rig->connect_live(anna), phone = rig->connect_live(anna), b = rig->connect_live(ben);
-    rig->publish({rig->log.append(chat, sent_by(a.caller.session))});
+    rig->publish({rig->log.append(chat, sent_by(a.session->socket_id()))});
     rig->write(chat);
     EXPECT_EQ(a.seqs(chat), Seqs{3});
     EXPECT_EQ(phone.seqs(chat), (Seqs{2, 3})) << "the sender's other devices do";
     EXPECT_EQ(b.seqs(chat), (Seqs{2, 3}));
+}
+
+TEST_F(HubDelivery, who_has_come_back_on_another_socket_has_no_ack_and_gets_the_event) {
+    const auto device = base::DeviceId::make();
+    const auto session = SessionId::make();
+    auto old = rig->connect_live(anna, device, session);
+    const auto socket = old.session->socket_id();
+    auto again = rig->connect_live(anna, device, session);
+    EXPECT_EQ(old.closed(), 4409U);
+    rig->publish({rig->log.append(chat, sent_by(socket))});
+    EXPECT_EQ(again.seqs(chat), Seqs{2});
 }
 
 TEST_F(HubDelivery, what_is_ephemeral_goes_to_who_is_there) {
@@ -260,7 +271,7 @@ TEST_F(HubDelivery, all_threads_deliver) {
     auto a = rig->connect_live(anna, base::DeviceId::make(), SessionId::make(), 0);
     auto b = rig->connect_live(ben, base::DeviceId::make(), SessionId::make(), 1);
     auto c = rig->connect_live(anna, base::DeviceId::make(), SessionId::make(), 2);
-    rig->publish({rig->log.append(chat, sent_by(b.caller.session))});
+    rig->publish({rig->log.append(chat, sent_by(b.session->socket_id()))});
     rig->write(chat);
     EXPECT_EQ(a.seqs(chat), (Seqs{2, 3}));
     EXPECT_EQ(b.seqs(chat), Seqs{3});

@@ -151,7 +151,7 @@ private:
                         device.user == user && device.has[transaction.chat].contains(from))
                         device.ending[transaction.chat].insert(from);
         } else if (auto& device = any(devices_); device.live && chance(50)) {
-            change = sent_by(device.session);
+            change = sent_by(device.client->session->socket_id());
             // It has the ack, or asks again and gets it then.
             const auto next = static_cast<std::int64_t>(rig_.log.entries(transaction.chat).size()) + 1;
             device.has[transaction.chat].insert(next);

@@ -199,7 +199,7 @@ TEST_F(HubSweep, what_the_sender_has_by_its_ack_moves_its_cursor_too) {
     rig.sweep();
     rig.sweep();
     const auto before = a.cursors().size();
-    rig.publish({rig.log.append(chat, sent_by(a.caller.session))});
+    rig.publish({rig.log.append(chat, sent_by(a.session->socket_id()))});
     rig.sweep();
     EXPECT_EQ(a.cursors().size(), before + 1);
 }

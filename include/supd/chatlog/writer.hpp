@@ -33,7 +33,7 @@ struct Draft {
     ChatId chat;
     UserId sender;
     DeviceId sender_device;
-    SessionId session;  ///< whose socket gets no event for it; nil for REST
+    std::uint64_t socket = 0;  ///< which gets no event for it; 0 for REST
     std::string type;
     std::optional<std::string> text;
     std::optional<MessageId> reply_to;

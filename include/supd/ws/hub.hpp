@@ -30,8 +30,9 @@ struct ChatEvent {
     base::ChatId chat;
     std::int64_t seq = 0;
     FramePtr frame;
-    /// The socket that caused it has its ack and needs no event; nil = nobody is left out.
-    base::SessionId skip;
+    /// Session::socket_id of who caused it: it has its ack and needs no event; 0 = nobody is left out. The
+    /// socket, not the signed-in session: a device that has come back on another one has no ack.
+    std::uint64_t skip = 0;
     /// Whose subscription begins (they get this event) and ends (they get this event and nothing after).
     std::vector<base::UserId> joined;
     std::vector<base::UserId> left;

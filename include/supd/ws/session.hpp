@@ -34,6 +34,7 @@ public:
 
     // -- who
     // --------------------------------------------------------------------------------------------------
+    /// Of this process, never 0, never twice.
     std::uint64_t socket_id() const noexcept { return socket_id_; }
     bool authenticated() const noexcept { return caller_.has_value(); }
     const http::Caller& caller() const noexcept { return *caller_; }
