@@ -94,6 +94,11 @@ asio::awaitable<bool> Hub::Shard::repay_chat(Session& session, base::ChatId chat
             co_return true;
         }
         const auto page = co_await log_.read(chat, mine->after);
+        if (page.events.empty()) {
+            // The channel is ahead of the log, as after a restore: nothing would ever pay this.
+            session.close(CloseCode::restart, retry_hint(kRetrySpreadMs));
+            co_return false;
+        }
         for (const auto& event : page.events) {
             const bool takes = co_await session.room();
             if (!takes || session.hub.attachment != attachment) co_return false;

@@ -245,6 +245,18 @@ TEST_F(HubCatchUp, one_that_fails_in_another_way_does_not_leave_it_held) {
     EXPECT_EQ(rig.hub.connected(), 0U);
 }
 
+TEST_F(HubCatchUp, a_channel_ahead_of_the_log_ends_the_session) {
+    auto b = rig.connect_live(ben), a = rig.connect(anna);
+    const auto snapshot = rig.snapshot(anna);
+    auto gone = rig.log.append(chat);
+    rig.publish({gone});
+    ++gone.seq;  // as if the log had been taken back to before it
+    rig.publish({gone});
+    live(a, snapshot);
+    EXPECT_EQ(a.seqs(chat), Seqs{2});
+    EXPECT_EQ(a.closed(), 1012U);
+}
+
 // -- bounds
 
 TEST_F(HubCatchUp, however_much_comes_meanwhile_nobody_waits) {
