@@ -41,13 +41,21 @@ asio::awaitable<ws::LogSource::Page> Reader::entries(ChatId chat, std::int64_t a
     co_return co_await database_.transact(db::Access::snapshot, look);
 }
 
-asio::awaitable<ws::LogSource::Page> Reader::read(base::ChatId chat, std::int64_t after) {
-    return entries(chat, after, std::numeric_limits<std::int64_t>::max());
+asio::awaitable<std::vector<std::vector<std::string>>> Reader::marks(std::vector<MarksOf> users) {
+    auto look = [&](db::Transaction& tx) { return store::missed_marks(tx, users); };
+    co_return co_await database_.transact(db::Access::snapshot, std::ref(look));
 }
 
 asio::awaitable<std::vector<std::string>> Reader::marks(UserId user, std::uint64_t since_w) {
-    auto look = [=](db::Transaction& tx) { return store::moved_marks(tx, user, since_w); };
-    co_return co_await database_.transact(db::Access::snapshot, look);
+    std::vector<MarksOf> one(1, MarksOf{user, since_w});
+    auto all = co_await marks(std::move(one));
+    co_return std::move(all.front());
+}
+
+asio::awaitable<std::vector<ws::Mark>> Reader::marks_of(std::vector<ws::MarkOwner> owners,
+                                                        std::uint64_t since_w) {
+    auto look = [&](db::Transaction& tx) { return store::marks_of(tx, owners, since_w); };
+    co_return co_await database_.transact(db::Access::snapshot, std::ref(look));
 }
 
 asio::awaitable<ws::LogSource::Sweep> Reader::sweep(std::uint64_t since_w, std::vector<base::ChatId> chats,
@@ -60,6 +68,12 @@ asio::awaitable<ws::LogSource::Sweep> Reader::sweep(std::uint64_t since_w, std::
         if (!chats.empty()) out.heads = store::moved_heads(tx, chats, since_w);
         // Without a first W every old membership would look new; sessions bring theirs with their snapshot.
         if (!users.empty() && since_w > 0) out.joined = store::new_joins(tx, users, since_w);
+        std::vector<ws::MarkOwner> owners;
+        for (const auto& chat : chats)
+            owners.push_back({chat.bytes});
+        for (const auto& user : users)
+            owners.push_back({user.bytes});
+        if (since_w > 0) out.marks = store::mark_heads(tx, owners, since_w);
         return out;
     };
     co_return co_await database_.transact(db::Access::snapshot, std::ref(look));

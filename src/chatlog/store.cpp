@@ -103,17 +103,6 @@ constexpr db::Statement kNewJoins{"log_new_joins",
                                   "q.xid >= $2::text::xid8 offset 0) m "
                                   "on m.state = 0"};
 
-// Two statements in one: an OR over both would read every member of every large group.
-constexpr db::Statement kMovedMarks{
-    "log_moved_marks",
-    "select m.chat_id, m.user_id, m.read_seq, m.delivered_seq "
-    "from chat_members m where m.user_id = $1 and m.state = 0 and m.marks_xid >= $2::text::xid8 "
-    "union all "
-    "select o.chat_id, o.user_id, o.read_seq, o.delivered_seq "
-    "from chat_members m join chats c on c.id = m.chat_id and c.member_count <= $3 "
-    "join chat_members o on o.chat_id = c.id and o.user_id <> $1 and o.state = 0 "
-    "where m.user_id = $1 and m.state = 0 and o.marks_xid >= $2::text::xid8 limit $4"};
-
 constexpr db::Statement kWAge{
     "log_w_age",
     "select coalesce(max(extract(epoch from clock_timestamp() - xact_start)), 0)::text from pg_stat_activity "
@@ -334,25 +323,6 @@ std::vector<ws::LogSource::Joined> new_joins(db::Transaction& tx, const std::vec
     const auto rows = tx.exec(kNewJoins, users, std::to_string(since_w));
     for (const auto row : rows)
         out.push_back({row.id<UserId>(0), row.id<ChatId>(1), row.integer(2)});
-    return out;
-}
-
-std::vector<std::string> moved_marks(db::Transaction& tx, UserId user, std::uint64_t since_w) {
-    std::vector<std::string> out;
-    const auto rows =
-        tx.exec(kMovedMarks, user, std::to_string(since_w), static_cast<std::int64_t>(kMaxMarkMembers),
-                static_cast<std::int64_t>(kMaxMarks));
-    for (const auto row : rows) {
-        const auto frame = [&](std::string_view type, std::int64_t seq) {
-            if (seq == 0) return;
-            std::string json = R"({"type":")" + std::string(type) + R"(","chat_id":")" + row.text(0) +
-                               R"(","data":{"user_id":")" + row.text(1) + R"(","seq":)" +
-                               std::to_string(seq) + "}}";
-            out.push_back(std::move(json));
-        };
-        frame("delivered", row.integer(3));
-        frame("read_receipt", row.integer(2));
-    }
     return out;
 }
 

@@ -32,9 +32,17 @@ struct Range {
 };
 std::vector<Range> missed(db::Transaction& tx, UserId user, std::uint64_t since_w);
 
-/// Read and delivered marks that moved since the cursor, of the user's own and of all in chats of up to
-/// kMaxMarkMembers, as event frames.
-std::vector<std::string> moved_marks(db::Transaction& tx, UserId user, std::uint64_t since_w);
+/// Read and delivered marks that moved since each user's cursor, of the user's own and of all in chats of up
+/// to kMaxMarkMembers, as event frames.
+std::vector<std::vector<std::string>> missed_marks(db::Transaction& tx,
+                                                   const std::vector<ws::LogSource::MarksOf>& users);
+
+/// Those owners whose marks moved since.
+std::vector<ws::LogSource::MarkHead> mark_heads(db::Transaction& tx, const std::vector<ws::MarkOwner>& owners,
+                                                std::uint64_t since_w);
+/// The marks of these owners that moved since.
+std::vector<ws::Mark> marks_of(db::Transaction& tx, const std::vector<ws::MarkOwner>& owners,
+                               std::uint64_t since_w);
 
 /// Seconds since the oldest transaction that holds W back began to write; 0 when there is none.
 double w_age(db::Transaction& tx);

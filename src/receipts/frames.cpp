@@ -2,7 +2,6 @@
 #include "context.hpp"
 
 #include <supd/base/json.hpp>
-#include <supd/chatlog/reader.hpp>
 #include <supd/chats/membership.hpp>
 #include <supd/receipts/limits.hpp>
 
@@ -26,19 +25,25 @@ std::string frame_json(std::string_view type, const Moved& moved, std::int64_t s
     return out;
 }
 
-void send(ws::Hub& hub, const Moved& moved, ws::FramePtr frame) {
-    const bool all = moved.member_count <= static_cast<std::int64_t>(chatlog::kMaxMarkMembers);
-    hub.send_mark(moved.mark.chat, std::move(frame), all ? base::UserId() : moved.mark.user);
-}
-
 }  // namespace
 
 void announce(ws::Hub& hub, const std::vector<Moved>& all) {
-    for (const auto& moved : all) {
-        // What was read was delivered: one frame says both.
-        if (moved.delivered && (!moved.read || moved.mark.delivered > moved.mark.read))
-            send(hub, moved, ws::make_frame(frame_json("delivered", moved, moved.mark.delivered)));
-        if (moved.read) send(hub, moved, ws::make_frame(frame_json("read_receipt", moved, moved.mark.read)));
+    for (auto at = all.begin(); at != all.end();) {
+        const ws::LogSource::MarkHead head{at->owner, at->version};
+        std::vector<ws::Mark> marks;
+        for (; at != all.end() && at->owner == head.owner; ++at) {
+            const auto& moved = *at;
+            const bool everybody = moved.owner.bytes == moved.mark.chat.bytes;
+            const auto only = everybody ? UserId() : moved.mark.user;
+            const auto add = [&](std::string_view type, std::int64_t seq) {
+                marks.push_back({moved.mark.chat, only, ws::make_frame(frame_json(type, moved, seq))});
+            };
+            // What was read was delivered: one frame says both.
+            if (moved.delivered && (!moved.read || moved.mark.delivered > moved.mark.read))
+                add("delivered", moved.mark.delivered);
+            if (moved.read) add("read_receipt", moved.mark.read);
+        }
+        hub.send_marks(head, std::move(marks));
     }
 }
 

@@ -4,6 +4,7 @@
 #include <supd/base/clock.hpp>
 #include <supd/base/ids.hpp>
 #include <supd/db/transaction.hpp>
+#include <supd/ws/hub.hpp>
 
 #include <cstdint>
 #include <vector>
@@ -27,12 +28,16 @@ struct Moved {
     bool read = false;
     bool delivered = false;
     std::int64_t member_count = 0;
+    /// By whom the mark is counted, and that one's version after this transaction.
+    ws::MarkOwner owner;
+    std::int64_t version = 0;
     base::Millis at = 0;
 };
 
 namespace store {
 
-/// Moves marks forward, for joined members, up to the chat's last seq; returns those that moved. One mark per
+/// Moves marks forward, for joined members, up to the chat's last seq; returns those that moved,
+/// ordered by owner. One mark per
 /// chat and user, sorted, so that two processes do not lock rows in opposite orders.
 std::vector<Moved> move(db::Transaction& tx, const std::vector<Mark>& marks);
 

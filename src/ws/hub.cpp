@@ -45,11 +45,12 @@ void Hub::send_to_chat(base::ChatId chat, FramePtr frame, base::UserId except) {
     }
 }
 
-void Hub::send_mark(base::ChatId chat, FramePtr frame, base::UserId only) {
+void Hub::send_marks(LogSource::MarkHead head, std::vector<Mark> marks) {
+    const auto shared = std::make_shared<const std::vector<Mark>>(std::move(marks));
     for (auto& one : shards_) {
         auto* shard = one.get();
         if (shard->count.load(std::memory_order_seq_cst) == 0) continue;
-        asio::post(shard->context, [shard, chat, frame, only] { shard->mark_to_chat(chat, frame, only); });
+        asio::post(shard->context, [shard, head, shared] { shard->on_marks(head, *shared); });
     }
 }
 

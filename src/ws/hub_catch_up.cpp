@@ -19,9 +19,11 @@ void Hub::Shard::hold(Session& session, const std::vector<LogSource::Head>& chat
     oldest_joiner_ = std::min(oldest_joiner_, w);
     for (const auto& head : chats) {
         const auto& channel = subscribe(session, head.chat, head.last_seq);
-        session.hub.marks_missed |= snapshot_marks_.contains(head.chat);
-        const auto told = snapshot_heads_.find(head.chat);
-        if (told != snapshot_heads_.end() && told->second > channel.last_seq) read_gap(head.chat);
+        for (const auto* moved : {&older_, &newer_}) {
+            session.hub.marks_missed |= moved->marks.contains(head.chat);
+            const auto told = moved->heads.find(head.chat);
+            if (told != moved->heads.end() && told->second > channel.last_seq) read_gap(head.chat);
+        }
     }
     for (const auto& [chat, after] : session.hub.joins)
         subscribe(session, chat, after);
@@ -32,9 +34,11 @@ void Hub::Shard::hold(Session& session, const std::vector<LogSource::Head>& chat
 
 void Hub::Shard::end_snapshot(Session& session) {
     session.hub.joins = {};
-    if (--snapshots_ > 0) return;
-    snapshot_heads_ = {};
-    snapshot_marks_ = {};
+    --(session.hub.generation == generation_ ? newer_ : older_).readers;
+    if (older_.readers > 0) return;
+    older_ = std::exchange(newer_, {});
+    ++generation_;
+    if (older_.readers == 0) older_ = {};
 }
 
 void Hub::Shard::go_live(const std::shared_ptr<Session>& session) {

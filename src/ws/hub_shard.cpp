@@ -27,7 +27,8 @@ Hub::Shard::Shard(asio::io_context& ctx, LogSource& log, HubOptions options)
 void Hub::Shard::attach(const std::shared_ptr<Session>& session) {
     session->hub.attached = true;
     ++session->hub.attachment;
-    ++snapshots_;
+    session->hub.generation = generation_;
+    ++newer_.readers;
     session->hub.cursor_sent = base::Monotonic::now();
     users_[session->caller().user].push_back(session.get());
     if (count.fetch_add(1, std::memory_order_seq_cst) == 0) sweep_timer_.cancel();  // wakes the sweeper
@@ -38,7 +39,10 @@ void Hub::Shard::detach(Session& session) {
     auto at = users_.find(session.caller().user);
     if (at != users_.end()) {
         std::erase(at->second, &session);
-        if (at->second.empty()) users_.erase(at);
+        if (at->second.empty()) {
+            marks_told_.erase(MarkOwner{at->first.bytes});
+            users_.erase(at);
+        }
     }
     for (const auto& chat : session.hub.chats)
         drop_subscriber(chat, session);
@@ -54,7 +58,9 @@ void Hub::Shard::drop_subscriber(base::ChatId chat, Session& session) {
     auto at = channels_.find(chat);
     if (at == channels_.end()) return;
     std::erase_if(at->second.subscribers, [&](const Subscriber& s) { return s.session == &session; });
-    if (at->second.subscribers.empty()) channels_.erase(at);
+    if (!at->second.subscribers.empty()) return;
+    marks_told_.erase(MarkOwner{chat.bytes});
+    channels_.erase(at);
 }
 
 void Hub::Shard::unsubscribe(Session& session, base::ChatId chat) {
@@ -81,8 +87,8 @@ Hub::Shard::Channel& Hub::Shard::subscribe(Session& session, base::ChatId chat, 
 
 void Hub::Shard::on_events(const std::vector<ChatEvent>& events) {
     for (const auto& event : events) {
-        if (snapshots_ > 0) {
-            auto& head = snapshot_heads_[event.chat];
+        if (snapshots()) {
+            auto& head = newer_.heads[event.chat];
             head = std::max(head, event.seq);
         }
         on_event(event);
@@ -252,15 +258,22 @@ void Hub::Shard::to_users(const std::vector<base::UserId>& users, const FramePtr
     }
 }
 
-void Hub::Shard::mark_to_chat(base::ChatId chat, const FramePtr& frame, base::UserId only) {
-    if (snapshots_ > 0) snapshot_marks_.insert(chat);
-    auto at = channels_.find(chat);
+void Hub::Shard::on_marks(const LogSource::MarkHead& head, const std::vector<Mark>& marks) {
+    for (const auto& mark : marks)
+        tell(mark);
+    auto* told = marks_told(head.owner);
+    if (told && head.version == *told + 1) *told = head.version;
+}
+
+void Hub::Shard::tell(const Mark& mark) {
+    if (snapshots()) newer_.marks.insert(mark.chat);
+    auto at = channels_.find(mark.chat);
     if (at == channels_.end()) return;
     for (const auto& subscriber : at->second.subscribers) {
         auto& session = *subscriber.session;
-        if (subscriber.parted || (!only.is_nil() && session.caller().user != only)) continue;
+        if (subscriber.parted || (!mark.only.is_nil() && session.caller().user != mark.only)) continue;
         session.hub.news = true;
-        if (!session.hub.live || subscriber.owed || !session.send_ephemeral(frame))
+        if (!session.hub.live || subscriber.owed || !session.send_ephemeral(mark.frame))
             session.hub.marks_missed = true;
     }
 }

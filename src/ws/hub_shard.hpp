@@ -31,7 +31,7 @@ public:
 
     void on_events(const std::vector<ChatEvent>& events);
     void to_chat(base::ChatId chat, const FramePtr& frame, base::UserId except);
-    void mark_to_chat(base::ChatId chat, const FramePtr& frame, base::UserId only);
+    void on_marks(const LogSource::MarkHead& head, const std::vector<Mark>& marks);
     void to_users(const std::vector<base::UserId>& users, const FramePtr& frame, base::SessionId except);
     void close_session(base::SessionId session, CloseCode code, const std::string& reason);
     void replace_device(base::UserId user, base::DeviceId device, std::uint64_t keep);
@@ -67,6 +67,7 @@ private:
     void note_joins(const ChatEvent& event);
     void note_leaves(const ChatEvent& event);
     Subscriber* subscription(Session& session, base::ChatId chat);
+    bool snapshots() const noexcept { return older_.readers + newer_.readers > 0; }
     void end_snapshot(Session& session);
     void owe(Session& session, std::vector<base::ChatId> chats);
     asio::awaitable<void> repay(std::shared_ptr<Session> session, std::vector<base::ChatId> chats,
@@ -77,6 +78,10 @@ private:
     void adopt_join(const LogSource::Joined& join);
     asio::awaitable<void> sweep_loop();
     asio::awaitable<void> sweep();
+    void tell(const Mark& mark);
+    std::int64_t* marks_told(MarkOwner owner);
+    asio::awaitable<void> tell_moved_marks(const std::vector<LogSource::MarkHead>& heads,
+                                           std::uint64_t since);
     asio::awaitable<void> send_missed_marks();
     void send_cursors(const std::string& cursor, std::uint64_t w);
 
@@ -84,6 +89,7 @@ private:
     const HubOptions options_;
     std::unordered_map<base::UserId, std::vector<Session*>> users_;
     std::unordered_map<base::ChatId, Channel> channels_;
+    std::unordered_map<MarkOwner, std::int64_t> marks_told_;  // of chats and users here: the last version
     std::vector<base::ChatId> gapped_;
     asio::steady_timer gap_timer_;
     bool gap_timer_set_ = false;
@@ -97,10 +103,16 @@ private:
     // on, because what came between the join and here may have been told to nobody.
     std::vector<base::ChatId> joined_chats_;
 
-    // While a session reads its snapshot: where the chats were that it may turn out to be in.
-    std::size_t snapshots_ = 0;
-    std::unordered_map<base::ChatId, std::int64_t> snapshot_heads_;
-    std::unordered_set<base::ChatId> snapshot_marks_;
+    // While sessions read their snapshots: which chats moved that they may turn out to be in, and how far.
+    // In two generations, so that it is forgotten also when there is always somebody who reads: those who
+    // come now are counted in the newer one, which becomes the older one when nobody is left in that.
+    struct Moved {
+        std::size_t readers = 0;
+        std::unordered_map<base::ChatId, std::int64_t> heads;
+        std::unordered_set<base::ChatId> marks;
+    };
+    Moved older_, newer_;
+    std::uint64_t generation_ = 0;  // of newer_
 
     async::TaskGroup tasks_{"hub"};
 };

@@ -10,12 +10,13 @@
 #include <algorithm>
 #include <limits>
 #include <optional>
+#include <span>
 #include <typeinfo>
 
 namespace supd::ws {
 namespace {
 
-constexpr std::size_t kMarksPerSweep = 100;  // sessions
+constexpr std::size_t kMarksPage = 100;  // sessions, or owners of marks, in one question
 constexpr std::size_t kSweepPage = 5'000;
 
 template <class Id, class Map>
@@ -63,6 +64,7 @@ asio::awaitable<void> Hub::Shard::sweep() {
     std::optional<LogSource::Sweep> first;
     std::vector<LogSource::Head> heads;
     std::vector<LogSource::Joined> joins;
+    std::vector<LogSource::MarkHead> marks;
     for (std::size_t i = 0; i < pages; ++i) {
         auto some_chats = i < chats.size() ? chats[i] : std::vector<base::ChatId>{};
         auto some_users = i < users.size() ? users[i] : std::vector<base::UserId>{};
@@ -72,13 +74,18 @@ asio::awaitable<void> Hub::Shard::sweep() {
             joins.push_back(join);
         }
         heads.insert(heads.end(), part.heads.begin(), part.heads.end());
+        marks.insert(marks.end(), part.marks.begin(), part.marks.end());
         if (!first) first = std::move(part);  // the earliest snapshot bounds the cursor
     }
     const auto behind = [this](const LogSource::Head& head) {
         auto at = channels_.find(head.chat);
         return at != channels_.end() && at->second.last_seq < head.last_seq;
     };
-    if (std::ranges::any_of(heads, behind)) {
+    const auto unheard = [this](const LogSource::MarkHead& head) {
+        const auto* told = marks_told(head.owner);
+        return told && *told < head.version;
+    };
+    if (std::ranges::any_of(heads, behind) || std::ranges::any_of(marks, unheard)) {
         sweep_timer_.expires_after(options_.in_flight);
         co_await sweep_timer_.async_wait(asio::as_tuple(asio::use_awaitable));
     }
@@ -92,6 +99,7 @@ asio::awaitable<void> Hub::Shard::sweep() {
     for (const auto& chat : begun)
         co_await fill_now(chat, std::numeric_limits<std::int64_t>::max());
     joined_chats_.erase(joined_chats_.begin(), joined_chats_.begin() + std::ssize(begun));
+    co_await tell_moved_marks(marks, since);
     co_await send_missed_marks();
     swept_w_ = std::min(first->w, oldest_joiner_);
     send_cursors(first->cursor, first->w);
@@ -110,19 +118,54 @@ void Hub::Shard::adopt_join(const LogSource::Joined& join) {
     }
 }
 
-// Of those who can take them now; the others keep their cursor until they can.
+// Null when neither such a chat nor such a user is here.
+std::int64_t* Hub::Shard::marks_told(MarkOwner owner) {
+    if (!channels_.contains({owner.bytes}) && !users_.contains({owner.bytes})) return nullptr;
+    return &marks_told_[owner];
+}
+
+// Those that another process wrote, and those whose answer was lost here.
+asio::awaitable<void> Hub::Shard::tell_moved_marks(const std::vector<LogSource::MarkHead>& heads,
+                                                   std::uint64_t since) {
+    for (std::size_t i = 0; i < heads.size(); i += kMarksPage) {
+        const std::span page(heads.data() + i, std::min(kMarksPage, heads.size() - i));
+        std::vector<MarkOwner> owners;
+        for (const auto& head : page)
+            if (const auto* told = marks_told(head.owner); told && *told < head.version)
+                owners.push_back(head.owner);
+        if (owners.empty()) continue;
+        const auto marks = co_await log_.marks_of(std::move(owners), since);
+        for (const auto& mark : marks)
+            tell(mark);
+        for (const auto& head : page)
+            if (auto* told = marks_told(head.owner)) *told = std::max(*told, head.version);
+    }
+}
+
+// To those who can take them now; the others keep their cursor until they can.
 asio::awaitable<void> Hub::Shard::send_missed_marks() {
-    std::vector<std::shared_ptr<Session>> those;
+    std::vector<std::shared_ptr<Session>> all;
     for (const auto& [user, sessions] : users_)
         for (auto* session : sessions)
-            if (session->hub.live && session->hub.marks_missed && those.size() < kMarksPerSweep)
-                those.push_back(session->shared_from_this());
-    for (const auto& session : those) {
-        if (!session->open()) continue;
-        session->hub.marks_missed = false;
-        const auto marks = co_await log_.marks(session->caller().user, session->hub.cursor_w);
-        for (const auto& mark : marks)
-            if (!session->send_ephemeral(make_frame(mark))) session->hub.marks_missed = true;
+            if (session->hub.live && session->hub.marks_missed) all.push_back(session->shared_from_this());
+    for (std::size_t i = 0; i < all.size(); i += kMarksPage) {
+        const std::span page(all.data() + i, std::min(kMarksPage, all.size() - i));
+        std::vector<LogSource::MarksOf> users;
+        for (const auto& session : page) {
+            session->hub.marks_missed = false;  // what moves from here on is noted anew
+            users.push_back({session->caller().user, session->hub.cursor_w});
+        }
+        std::vector<std::vector<std::string>> marks;
+        try {
+            marks = co_await log_.marks(std::move(users));
+        } catch (...) {
+            for (const auto& session : page)
+                session->hub.marks_missed = true;
+            throw;
+        }
+        for (std::size_t n = 0; n < page.size(); ++n)
+            for (const auto& mark : marks[n])
+                if (!page[n]->send_ephemeral(make_frame(mark))) page[n]->hub.marks_missed = true;
     }
 }
 

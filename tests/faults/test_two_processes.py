@@ -126,6 +126,25 @@ async def test_devices_that_move_between_processes(pair: list[Daemon], seed: int
         daemon.check()
 
 
+async def test_a_mark_crosses_processes(pair: list[Daemon]) -> None:
+    async with Rest(pair[0].url) as one, Rest(pair[1].url) as two:
+        ann, bob = await a_user(one), await a_user(one)
+        chat = (await a_chat(ann, bob))["id"]
+        bob.rest = two
+        async with ann.socket() as anns, bob.socket() as bobs:
+            await anns.event("caught_up"), await bobs.event("caught_up")
+            ack = await anns.message(chat, "across")
+            await bobs.event("message")
+            await bobs.send_frame({"type": "delivered", "data": {"chat_id": chat, "seq": ack["seq"]}})
+            event = await anns.event("delivered", deadline_s=10)
+            assert event["data"]["user_id"] == bob.id and event["data"]["seq"] == ack["seq"]
+            (await bob.post(f"chats/{chat}/read", {"seq": ack["seq"]})).expect(200)
+            event = await anns.event("read_receipt", deadline_s=10)
+            assert event["data"]["user_id"] == bob.id and event["data"]["seq"] == ack["seq"]
+            # What is told here and there comes no second time.
+            await anns.no_event("read_receipt", for_s=2.5)
+
+
 async def test_a_message_crosses_processes_and_a_revocation_too(pair: list[Daemon]) -> None:
     async with Rest(pair[0].url) as one, Rest(pair[1].url) as two:
         ann, bob = await a_user(one), await a_user(one)

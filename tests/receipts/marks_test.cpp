@@ -1,6 +1,8 @@
 #include <chats/people.hpp>
 #include <receipts/store.hpp>
 
+#include <algorithm>
+
 namespace supd::receipts {
 namespace {
 
@@ -45,6 +47,25 @@ TEST_F(MarksTest, strangers_and_those_who_left_move_nothing) {
     run([&](db::Transaction& tx) { return chats::remove_member(tx, act(bob, chat), bob); });
     EXPECT_TRUE(move({mark(chat, bob, 2, 2)}).empty());
     EXPECT_EQ(move({mark(chat, ann, 2, 2), mark(chat, bob, 2, 2)}).size(), 1U);
+}
+
+TEST_F(MarksTest, what_moves_is_counted_by_chat) {
+    const auto ann = person(), bob = person();
+    const auto chat = group(ann, {bob}), other = group(ann, {bob});
+    auto moved = move({mark(chat, ann, 1, 0), mark(chat, bob, 1, 0)});
+    ASSERT_EQ(moved.size(), 2U);
+    for (const auto& one : moved) {
+        EXPECT_EQ(one.owner.bytes, chat.bytes);
+        EXPECT_EQ(one.version, 1) << "once a transaction";
+    }
+    run([&](db::Transaction& tx) { return chats::edit_chat(tx, act(ann, chat), "more"); });
+    EXPECT_TRUE(move({mark(chat, bob, 1, 0)}).empty());
+    std::vector<Mark> both{mark(chat, bob, 2, 0), mark(other, bob, 1, 0)};
+    std::ranges::sort(both, {}, &Mark::chat);
+    moved = move(both);
+    ASSERT_EQ(moved.size(), 2U);
+    for (const auto& one : moved)
+        EXPECT_EQ(one.version, one.mark.chat == chat ? 2 : 1);
 }
 
 }  // namespace

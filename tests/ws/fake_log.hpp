@@ -93,6 +93,13 @@ public:
         return out;
     }
 
+    /// A mark in the chat, told to nobody.
+    MarkHead mark(ChatId chat) {
+        auto& head = marks_[MarkOwner{chat.bytes}];
+        head = {head.first + 1, next_xid_++};
+        return {MarkOwner{chat.bytes}, head.first};
+    }
+
     std::uint64_t w() const { return open_.empty() ? next_xid_ : *open_.begin(); }
     const std::vector<Entry>& entries(ChatId chat) { return chats_[chat]; }
     const std::vector<Interval>& intervals(UserId user, ChatId chat) const {
@@ -129,6 +136,7 @@ public:
     std::size_t page = 500;  ///< entries
 
     bool hold_reads = false;
+    std::exception_ptr marks_failure;
     int reads_asked = 0, sweeps_asked = 0, marks_asked = 0;
     std::deque<std::shared_ptr<SweepAsk>> sweeps;  ///< always wait for the test
     std::deque<std::shared_ptr<ReadAsk>> reads;
@@ -145,10 +153,23 @@ public:
         }
         co_return finish(*ask);
     }
-    asio::awaitable<std::vector<std::string>> marks(UserId user, std::uint64_t since) override {
+    asio::awaitable<std::vector<std::vector<std::string>>> marks(std::vector<MarksOf> users) override {
         ++marks_asked;
-        co_return std::vector{R"({"type":"read_receipt","data":{"user_id":")" + user.text() + R"(","seq":)" +
-                              std::to_string(since) + "}}"};
+        if (marks_failure) std::rethrow_exception(marks_failure);
+        std::vector<std::vector<std::string>> out;
+        for (const auto& one : users)
+            out.push_back({R"({"type":"read_receipt","data":{"user_id":")" + one.user.text() + R"(","seq":)" +
+                           std::to_string(one.since_w) + "}}"});
+        co_return out;
+    }
+    asio::awaitable<std::vector<Mark>> marks_of(std::vector<MarkOwner> owners,
+                                                std::uint64_t /*since*/) override {
+        ++marks_asked;
+        if (marks_failure) std::rethrow_exception(marks_failure);
+        std::vector<Mark> out;
+        for (const auto& owner : owners)
+            out.push_back({ChatId{owner.bytes}, {}, make_frame(R"({"type":"read_receipt"})")});
+        co_return out;
     }
     asio::awaitable<Sweep> sweep(std::uint64_t since, std::vector<ChatId> chats,
                                  std::vector<UserId> users) override {
@@ -228,6 +249,10 @@ private:
             if (const auto& all = chats_[chat]; !all.empty() && all.back().xid >= ask.since)
                 out.heads.push_back({chat, static_cast<std::int64_t>(all.size())});
         if (ask.since == 0) return out;  // as the reader: every old membership would look new
+        for (const auto& chat : ask.chats)
+            if (const auto at = marks_.find(MarkOwner{chat.bytes});
+                at != marks_.end() && at->second.second >= ask.since)
+                out.marks.push_back({at->first, at->second.first});
         for (const auto& user : ask.users)
             for (const auto& [key, intervals] : members_)
                 if (key.first == user && intervals.back().to == INT64_MAX &&
@@ -241,6 +266,7 @@ private:
     std::set<std::uint64_t> open_;
     std::map<ChatId, std::vector<Entry>> chats_;
     std::map<std::pair<UserId, ChatId>, std::vector<Interval>> members_;
+    std::map<MarkOwner, std::pair<std::int64_t, std::uint64_t>> marks_;  // version, and of which transaction
 };
 
 }  // namespace supd::ws::testing_

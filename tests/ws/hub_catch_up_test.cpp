@@ -284,6 +284,20 @@ TEST_F(HubCatchUp, a_session_that_goes_while_it_catches_up_holds_nothing) {
     EXPECT_EQ(b.seqs(chat), (Seqs{2, 3}));
 }
 
+TEST_F(HubCatchUp, what_is_noted_for_one_outlives_the_end_of_another) {
+    auto first = rig.connect(ben), second = rig.connect(ben);
+    rig.hold(first, rig.snapshot(ben));
+    first.peer->hang_up();
+    rig.settle();
+    auto a = rig.connect(anna);
+    const auto snapshot = rig.snapshot(anna);
+    rig.write(chat);  // no channel is here
+    second.peer->hang_up();
+    rig.settle();
+    live(a, snapshot);
+    EXPECT_EQ(a.seqs(chat), Seqs{2});
+}
+
 TEST_F(HubCatchUp, two_at_once_do_not_disturb_each_other) {
     auto a = rig.connect(anna), b = rig.connect(ben);
     const auto first = rig.snapshot(anna);

@@ -16,6 +16,10 @@ protected:
         rig.log.append(chat, joins({anna, ben}));  // 1
     }
     const FakeLog::SweepAsk& asked() { return *rig.log.sweeps.front(); }
+    void send_mark(LogSource::MarkHead head) {
+        rig.hub.send_marks(head, {{ChatId{head.owner.bytes}, {}, make_frame(R"({"type":"read_receipt"})")}});
+        rig.settle();
+    }
     bool subscribed(const Client& client, ChatId to) {
         const async::IoThreads::Acting here(0);
         return rig.hub.subscribed(*client.session, to);
@@ -122,8 +126,7 @@ TEST_F(HubSweep, a_join_that_the_channel_is_past_is_read_for_that_session) {
 TEST_F(HubSweep, a_mark_that_could_not_be_told_comes_before_the_next_cursor) {
     auto a = rig.connect_live(anna), held = rig.connect(ben);
     const auto snapshot = rig.snapshot(ben);
-    rig.hub.send_mark(chat, make_frame(R"({"type":"read_receipt"})"));
-    rig.settle();
+    send_mark(rig.log.mark(chat));
     EXPECT_EQ(a.count("read_receipt"), 1U);
     rig.go_live(held, snapshot);
     EXPECT_EQ(held.count("read_receipt"), 0U);
@@ -132,6 +135,52 @@ TEST_F(HubSweep, a_mark_that_could_not_be_told_comes_before_the_next_cursor) {
     EXPECT_EQ(held.count("read_receipt"), 1U);
     EXPECT_EQ(rig.log.marks_asked, 1);
     EXPECT_EQ(a.count("read_receipt"), 1U);
+}
+
+TEST_F(HubSweep, a_mark_that_another_process_wrote_comes_before_the_next_cursor) {
+    auto a = rig.connect_live(anna), b = rig.connect_live(ben);
+    rig.sweep();
+    rig.log.mark(chat);
+    rig.sweep();
+    EXPECT_EQ(a.count("read_receipt"), 1U);
+    EXPECT_EQ(b.count("read_receipt"), 1U);
+    EXPECT_EQ(rig.log.marks_asked, 1) << "once for all";
+    EXPECT_EQ(a.heard().back().type, "cursor");
+    EXPECT_EQ(a.cursors().back(), rig.log.w());
+    rig.sweep();
+    rig.sweep();
+    EXPECT_EQ(a.count("read_receipt"), 1U);
+}
+
+TEST_F(HubSweep, a_mark_that_was_told_is_not_told_again) {
+    auto a = rig.connect_live(anna);
+    rig.sweep();
+    send_mark(rig.log.mark(chat));
+    rig.sweep();
+    const auto third = (rig.log.mark(chat), rig.log.mark(chat));
+    send_mark(third);  // the second was another process's
+    EXPECT_EQ(a.count("read_receipt"), 2U);
+    EXPECT_EQ(rig.log.marks_asked, 0);
+    rig.sweep();
+    EXPECT_EQ(a.count("read_receipt"), 3U);
+    rig.sweep();
+    EXPECT_EQ(a.count("read_receipt"), 3U);
+}
+
+TEST_F(HubSweep, marks_that_cannot_be_read_are_still_missed) {
+    auto a = rig.connect(anna), other_one = rig.connect_live(ben);
+    const auto snapshot = rig.snapshot(anna);
+    send_mark(rig.log.mark(chat));
+    rig.go_live(a, snapshot);
+    rig.log.marks_failure = std::make_exception_ptr(base::unavailable());
+    rig.sweep();
+    rig.sweep();
+    EXPECT_GT(rig.log.marks_asked, 0);
+    EXPECT_TRUE(a.cursors().empty());
+    rig.log.marks_failure = nullptr;
+    rig.sweep();
+    EXPECT_EQ(a.count("read_receipt"), 1U);
+    EXPECT_FALSE(a.cursors().empty());
 }
 
 TEST_F(HubSweep, a_stay_that_ended_and_began_again_elsewhere_goes_on) {

@@ -39,11 +39,16 @@ public:
 
     /// nullopt: the cursor is too old, or from before a restore (the client starts over with a snapshot).
     asio::awaitable<std::optional<Missed>> missed(UserId user, std::optional<Cursor> cursor);
-    /// Entries with after < seq <= upto, ascending: a page of at most `limit` and about kPageBytes.
-    asio::awaitable<Page> entries(ChatId chat, std::int64_t after, std::int64_t upto,
-                                  std::size_t limit = kPageEntries);
+    /// The next entries of the first kPageRanges of these, chat by chat and ascending: a page of at most
+    /// `limit` and about kPageBytes. What was read is taken off the ranges, which must outlive the call.
+    asio::awaitable<std::vector<ws::ChatEvent>> next_entries(std::span<Missed::Range> ranges,
+                                                             std::size_t limit = kPageEntries);
     asio::awaitable<Page> read(base::ChatId chat, std::int64_t after) override;
-    asio::awaitable<std::vector<std::string>> marks(base::UserId user, std::uint64_t since_w) override;
+    asio::awaitable<std::vector<std::vector<std::string>>> marks(std::vector<MarksOf> users) override;
+    /// The same for one.
+    asio::awaitable<std::vector<std::string>> marks(UserId user, std::uint64_t since_w);
+    asio::awaitable<std::vector<ws::Mark>> marks_of(std::vector<ws::MarkOwner> owners,
+                                                    std::uint64_t since_w) override;
     asio::awaitable<Sweep> sweep(std::uint64_t since_w, std::vector<base::ChatId> chats,
                                  std::vector<base::UserId> users) override;
 

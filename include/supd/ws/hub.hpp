@@ -38,6 +38,17 @@ struct ChatEvent {
     std::vector<base::UserId> left;
 };
 
+/// By whose id marks are counted: the chat's, or in larger chats, where a mark is told to its own user only,
+/// the user's.
+using MarkOwner = base::Id<struct MarkOwnerTag>;
+
+/// A read or delivered mark on its way to the chat's subscribers, or to one user of them only.
+struct Mark {
+    base::ChatId chat;
+    base::UserId only;
+    FramePtr frame;
+};
+
 /// Where a shard reads what it has not been told. Implemented by chatlog. Runs on io threads.
 class LogSource {
 public:
@@ -51,11 +62,20 @@ public:
         base::ChatId chat;
         std::int64_t from_seq;
     };
+    struct MarkHead {
+        MarkOwner owner;
+        std::int64_t version;  ///< grows by one with each transaction that moves marks of the owner
+    };
+    struct MarksOf {
+        base::UserId user;
+        std::uint64_t since_w;
+    };
     struct Sweep {
-        std::uint64_t w = 0;         ///< entries of all transactions below are visible in this snapshot
-        std::string cursor;          ///< the token that resumes from w
-        std::vector<Head> heads;     ///< of the asked chats, those that moved since the last w
-        std::vector<Joined> joined;  ///< memberships of the asked users that began since the last w
+        std::uint64_t w = 0;          ///< entries of all transactions below are visible in this snapshot
+        std::string cursor;           ///< the token that resumes from w
+        std::vector<Head> heads;      ///< of the asked chats, those that moved since the last w
+        std::vector<Joined> joined;   ///< memberships of the asked users that began since the last w
+        std::vector<MarkHead> marks;  ///< of the asked chats and users, those that moved since the last w
     };
     struct Page {
         std::vector<ChatEvent> events;
@@ -63,8 +83,11 @@ public:
     };
     /// The next entries with after < seq, ascending: a page bounded in rows and bytes.
     virtual asio::awaitable<Page> read(base::ChatId chat, std::int64_t after) = 0;
-    /// Read and delivered marks that the user should know of and that moved since, as frames (JSON).
-    virtual asio::awaitable<std::vector<std::string>> marks(base::UserId user, std::uint64_t since_w) = 0;
+    /// Read and delivered marks that each of the users should know of and that moved since, as frames (JSON).
+    virtual asio::awaitable<std::vector<std::vector<std::string>>> marks(std::vector<MarksOf> users) = 0;
+    /// The marks of these owners that moved since.
+    virtual asio::awaitable<std::vector<Mark>> marks_of(std::vector<MarkOwner> owners,
+                                                        std::uint64_t since_w) = 0;
     virtual asio::awaitable<Sweep> sweep(std::uint64_t since_w, std::vector<base::ChatId> chats,
                                          std::vector<base::UserId> users) = 0;
 };
@@ -111,9 +134,9 @@ public:
 
     /// Ephemeral: to every session of the chat's subscribers except one user's; never replayed.
     void send_to_chat(base::ChatId chat, FramePtr frame, base::UserId except);
-    /// A read or delivered mark, to the chat's subscribers or to one user of them only. Who cannot take it
-    /// now is told by a later sweep.
-    void send_mark(base::ChatId chat, FramePtr frame, base::UserId only = {});
+    /// All marks of the owner that one transaction moved. Who cannot take them now is told by a later sweep,
+    /// as everybody is when a version was left out.
+    void send_marks(LogSource::MarkHead head, std::vector<Mark> marks);
     /// To every session of these users, except one session (nil = none).
     void send_to_users(std::vector<base::UserId> users, FramePtr frame, base::SessionId except = {});
     /// Closes the session's socket with code and reason.

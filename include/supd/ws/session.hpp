@@ -64,6 +64,7 @@ public:
         bool marks_missed = false;     ///< marks moved that it was not told of
         std::uint64_t arrival = 0;     ///< growing over all sessions: the newest of a device stays
         std::uint64_t attachment = 0;  ///< counts its attach(): a resume is one more
+        std::uint64_t generation = 0;  ///< of what the shard notes while it reads its snapshot
         std::size_t owed = 0;          ///< chats in which it lacks what came while it was held
         base::Monotonic::time_point cursor_sent{};
         std::uint64_t cursor_w = 0;       ///< of the last cursor that the client was given
