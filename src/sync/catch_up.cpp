@@ -1,4 +1,5 @@
-// What a session missed: ordinary events chat by chat, then caught_up, then live.
+// What a session missed: ordinary events chat by chat, then caught_up, then live. Who cannot be told what it
+// missed is live at once, and resumes when it has called GET /sync.
 #include "frames.hpp"
 
 #include <supd/sync/sync.hpp>
@@ -21,25 +22,29 @@ asio::awaitable<void> Module::catch_up(std::shared_ptr<ws::Session> session,
     }
     if (!session->open()) co_return;
     hub_.hold(*session, missed->chats, missed->now.w);
-    if (resync) session->send_json(resync_frame());
+    if (resync) {
+        session->send_json(resync_frame());
+        session->expect_resume();
+        hub_.go_live(session);
+        co_return;
+    }
 
-    for (const auto& range : missed->ranges) {
-        auto after = range.after;
-        while (after < range.upto) {
-            const bool room = co_await session->room();
-            if (!room) co_return;
-            const auto page = co_await reader_.entries(range.chat, after, range.upto);
-            if (page.events.empty()) break;
-            for (const auto& event : page.events) {
-                const bool still = co_await session->room();
-                if (!still) co_return;
-                session->send(event.frame);
-            }
-            after = page.events.back().seq;
+    for (auto rest = std::span(missed->ranges); !rest.empty();) {
+        if (rest.front().empty()) {
+            rest = rest.subspan(1);
+            continue;
+        }
+        const bool room = co_await session->room();
+        if (!room) co_return;
+        const auto events = co_await reader_.next_entries(rest);
+        for (const auto& event : events) {
+            const bool still = co_await session->room();
+            if (!still) co_return;
+            session->send(event.frame);
         }
     }
     std::vector<std::string> marks;
-    if (cursor && !resync) marks = co_await reader_.marks(user, cursor->w);
+    if (cursor) marks = co_await reader_.marks(user, cursor->w);
     for (const auto& mark : marks) {
         const bool room = co_await session->room();
         if (!room) co_return;

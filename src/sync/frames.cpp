@@ -7,7 +7,7 @@ std::string caught_up_frame(const chatlog::Cursor& cursor) {
 }
 
 std::string resync_frame() {
-    return R"({"type":"resync_required","data":{"reason":"The cursor is too old or from before a restore; call GET /api/v1/sync."}})";
+    return R"({"type":"resync_required","data":{"reason":"The cursor is too old or from before a restore; call GET /api/v1/sync and resume from its cursor."}})";
 }
 
 }  // namespace supd::sync

@@ -176,7 +176,7 @@ void Hub::Shard::send_cursors(const std::string& cursor, std::uint64_t w) {
         for (auto* session : sessions) {
             auto& state = session->hub;
             // What began while this sweep was under way was not in it: the next one speaks for it.
-            if (!state.live || !state.news || state.owed > 0 || state.marks_missed ||
+            if (!state.live || state.no_cursor || !state.news || state.owed > 0 || state.marks_missed ||
                 state.subscribed_in == sweep_ || state.cursor_w >= w ||
                 now - state.cursor_sent < options_.cursor_every)
                 continue;

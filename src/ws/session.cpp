@@ -174,13 +174,14 @@ void Session::on_text(std::string_view text) {
             send_error(ref, base::unauthenticated());
             close(CloseCode::unauthenticated, "authenticate first");
         } else if (type == "resume") {
-            if (!resume_allowed_)
+            if (!resume_allowed_ && !resync_)
                 throw base::conflict("not_now", "resume comes first, right after authenticated.");
             const auto empty = nlohmann::json::object();
             base::ObjectReader resume(data ? *data : empty);
             auto cursor = resume.text("cursor", {1, kMaxCursor});
             resume.finish();
-            resume_allowed_ = resume_awaited_ = false;
+            if (resync_) endpoint_.admit(*caller_);
+            resume_allowed_ = resume_awaited_ = resync_ = false;
             auto self = shared_from_this();
             endpoint_.here().tasks.spawn(stream_->executor(), catch_up(self, std::move(cursor)));
         } else {

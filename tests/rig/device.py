@@ -211,6 +211,7 @@ class Device:
                 self.cursor = frame["data"]["cursor"] if "data" in frame else frame["cursor"]
             elif kind == "resync_required":
                 await self._resync()
+                await ws.send_json({"type": "resume", "ref": "resume", "data": {"cursor": self.cursor}})
             elif "seq" in frame and "chat_id" in frame and kind in DURABLE_KINDS:
                 self._take(frame["chat_id"], Entry(frame["seq"], None))
 

@@ -53,6 +53,9 @@ public:
     /// Completes when at most half of the queue's bound is taken, or the session is closed (false).
     asio::awaitable<bool> room();
     bool open() const noexcept { return state_ == State::open; }
+    /// The client has to call GET /sync and resume from there: it may do so at any time, and until then it is
+    /// given no cursor, since a stored one would pass over what it lacks.
+    void expect_resume() noexcept { resync_ = hub.no_cursor = true; }
 
     // -- the hub's own marks, touched by its shard only
     // ---------------------------------------------------------
@@ -61,6 +64,7 @@ public:
         bool held = false;  ///< subscribed, but still being told what it has missed
         bool live = false;
         bool news = false;             ///< something durable was queued since the last cursor frame
+        bool no_cursor = false;        ///< its client lacks more than what comes from here on
         bool marks_missed = false;     ///< marks moved that it was not told of
         std::uint64_t arrival = 0;     ///< growing over all sessions: the newest of a device stays
         std::uint64_t attachment = 0;  ///< counts its attach(): a resume is one more
@@ -122,6 +126,7 @@ private:
     bool flush_scheduled_ = false;
     bool catching_up_ = false;
     bool resume_allowed_ = false;
+    bool resync_ = false;          // a resume is allowed whenever it comes
     bool resume_awaited_ = false;  // catching up has not begun: a cursor may come
     bool blocked_ = false;         // an ordered command runs: input waits in held_
     int pipelined_ = 0;            // commands under way that answer by themselves
