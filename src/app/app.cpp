@@ -286,6 +286,7 @@ void App::start() {
     p.started = true;
     auto& first = p.io.context(0);
     boost::asio::co_spawn(first, p.revocations.load(p.database), boost::asio::use_future).get();
+    boost::asio::co_spawn(first, p.reader.check_origin(), boost::asio::use_future).get();
     p.hub.start();
     p.writer.start();
     p.tasks.spawn(first.get_executor(), p.revocations.poll(p.database));

@@ -1,9 +1,11 @@
 #include "store.hpp"
 
+#include <supd/base/log.hpp>
 #include <supd/chatlog/reader.hpp>
 
 #include <algorithm>
 #include <limits>
+#include <typeinfo>
 
 namespace supd::chatlog {
 namespace {
@@ -77,6 +79,15 @@ asio::awaitable<ws::LogSource::Sweep> Reader::sweep(std::uint64_t since_w, std::
         return out;
     };
     co_return co_await database_.transact(db::Access::snapshot, std::ref(look));
+}
+
+asio::awaitable<void> Reader::check_origin() {
+    try {
+        const bool another = co_await database_.transact(store::adopt_origin);
+        if (another) base::log::warn("stream_epoch_changed", {{"reason", "another server or timeline"}});
+    } catch (const std::exception& error) {
+        base::log::warn("stream_origin_unknown", {{"kind", typeid(error).name()}});
+    }
 }
 
 void Reader::prune(db::Transaction& tx, int keep_days) {

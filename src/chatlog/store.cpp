@@ -58,6 +58,16 @@ constexpr db::Statement kStream{
     "log_stream",
     "select epoch, pg_snapshot_xmin(pg_current_snapshot())::text, horizon::text from stream_state"};
 
+// Another row version means that a process before us has done it.
+constexpr db::Statement kAdoptOrigin{
+    "log_adopt_origin",
+    "with server as (select system_identifier || '/' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) "
+    "as origin from pg_control_system()), before as (select origin from stream_state) "
+    "update stream_state s set origin = server.origin, "
+    "epoch = case when s.origin is null then s.epoch else gen_random_uuid() end "
+    "from server where s.origin is distinct from server.origin "
+    "returning (select origin from before) is not null"};
+
 constexpr db::Statement kJoinedHeads{
     "log_joined_heads",
     "select h.chat_id, h.last_seq from chat_members m join chat_heads h on h.chat_id = m.chat_id "
@@ -252,6 +262,11 @@ Stream stream_now(db::Transaction& tx) {
     out.w = std::stoull(rows.front().text(1));
     out.horizon = std::stoull(rows.front().text(2));
     return out;
+}
+
+bool adopt_origin(db::Transaction& tx) {
+    const auto rows = tx.exec(kAdoptOrigin);
+    return !rows.empty() && rows.front().flag(0);
 }
 
 std::vector<ws::LogSource::Head> joined_heads(db::Transaction& tx, UserId user) {

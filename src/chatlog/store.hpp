@@ -21,6 +21,9 @@ struct Stream {
 /// In a snapshot transaction: W belongs to the rows that the same transaction reads.
 Stream stream_now(db::Transaction& tx);
 
+/// Remembers which server this is; true when it was another one before: the stream has a new epoch then.
+bool adopt_origin(db::Transaction& tx);
+
 /// Chats that the user has joined, with the last seq of each.
 std::vector<ws::LogSource::Head> joined_heads(db::Transaction& tx, UserId user);
 

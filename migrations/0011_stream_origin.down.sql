@@ -1,0 +1,1 @@
+alter table stream_state drop column origin;
