@@ -3,6 +3,7 @@
 #include <supd/presence/limits.hpp>
 
 #include <algorithm>
+#include <utility>
 
 namespace supd::presence {
 
@@ -69,7 +70,7 @@ void Board::disconnected(UserId user, SessionId session) {
     const std::lock_guard lock(mutex_);
     const auto entry = sessions_.find(session);
     if (entry != sessions_.end() && --entry->second.sockets <= 0) {
-        unwatch(session, entry->second);
+        unwatch(session, entry->second.watches);
         sessions_.erase(entry);
     }
     const auto person = people_.find(user);
@@ -121,14 +122,18 @@ std::optional<Notice> Board::say(UserId user, Status status, std::string text) {
     return notice(user);
 }
 
-void Board::unwatch(SessionId id, Session& session) {
-    for (const auto& user : session.watches) {
+void Board::unwatch(SessionId id, const std::vector<UserId>& users) {
+    for (const auto& user : users) {
         const auto watchers = watchers_.find(user);
         if (watchers == watchers_.end()) continue;
         watchers->second.erase(id);
-        if (watchers->second.empty()) watchers_.erase(watchers);
+        if (!watchers->second.empty()) continue;
+        watchers_.erase(watchers);
+        // Who has gone was only kept for those who ask when.
+        const auto person = people_.find(user);
+        if (person != people_.end() && person->second.sockets <= 0 && !person->second.shown)
+            people_.erase(person);
     }
-    session.watches.clear();
 }
 
 std::vector<Presence> Board::watch(SessionId session, const std::vector<UserId>& users) {
@@ -136,8 +141,10 @@ std::vector<Presence> Board::watch(SessionId session, const std::vector<UserId>&
     std::vector<Presence> out;
     const auto entry = sessions_.find(session);
     if (entry == sessions_.end()) return out;
-    unwatch(session, entry->second);
-    entry->second.watches = users;
+    auto before = std::exchange(entry->second.watches, users);
+    const std::unordered_set<UserId> still(users.begin(), users.end());
+    std::erase_if(before, [&](UserId user) { return still.contains(user); });
+    unwatch(session, before);
     for (const auto& user : users) {
         watchers_[user].insert(session);
         out.push_back(presence_of(user));

@@ -86,7 +86,7 @@ private:
     };
     Presence presence_of(UserId user) const;
     std::optional<Notice> notice(UserId user) const;
-    void unwatch(SessionId id, Session& session);
+    void unwatch(SessionId id, const std::vector<UserId>& users);
 
     const base::Clock& clock_;
     mutable std::mutex mutex_;

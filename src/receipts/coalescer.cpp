@@ -45,10 +45,15 @@ std::vector<Mark> Coalescer::take() {
     const std::lock_guard lock(mutex_);
     std::vector<Mark> out;
     out.reserve(std::min(waiting_.size(), kMaxBatch));
+    // Goes on behind the last one taken: under load those at the end must have their turn too.
+    auto next = waiting_.upper_bound(last_taken_);
     while (!waiting_.empty() && out.size() < kMaxBatch) {
-        out.push_back(waiting_.begin()->second);
-        waiting_.erase(waiting_.begin());
+        if (next == waiting_.end()) next = waiting_.begin();
+        last_taken_ = next->first;
+        out.push_back(next->second);
+        next = waiting_.erase(next);
     }
+    std::ranges::sort(out, {}, [](const Mark& mark) { return std::pair(mark.chat, mark.user); });
     if (out.empty()) draining_ = false;
     return out;
 }
@@ -62,14 +67,19 @@ void Coalescer::put_back(const std::vector<Mark>& marks) {
 asio::awaitable<void> Coalescer::drain() {
     asio::steady_timer timer(threads_.context(0));
     int faults = 0;
+    bool more = false;  // the last batch was full and was written: what waits need not wait longer
     for (;;) {
-        timer.expires_after(kFlushInterval);
-        co_await timer.async_wait(asio::use_awaitable);
+        if (!more) {
+            timer.expires_after(kFlushInterval);
+            co_await timer.async_wait(asio::use_awaitable);
+        }
         const auto batch = take();
         if (batch.empty()) co_return;
+        more = false;
         try {
             co_await flush(batch);
             faults = 0;
+            more = batch.size() == kMaxBatch;
         } catch (const base::Error&) {
             put_back(batch);  // the database is away: marks only move forward, so trying again is safe
         } catch (const std::exception& fault) {

@@ -33,7 +33,7 @@ private:
     asio::awaitable<void> drain();
     asio::awaitable<void> flush(const std::vector<Mark>& batch);
     asio::awaitable<void> flush_rest();
-    /// Empty: nothing waits, and the next add() starts over.
+    /// Sorted. Empty: nothing waits, and the next add() starts over.
     std::vector<Mark> take();
     void put_back(const std::vector<Mark>& marks);
     void merge(const Mark& mark);
@@ -41,8 +41,9 @@ private:
     db::Database& database_;
     async::IoThreads& threads_;
     std::function<void(const std::vector<Moved>&)> announce_;
-    std::mutex mutex_;
-    std::map<std::pair<ChatId, UserId>, Mark> waiting_;  // sorted: see store::move
+    mutable std::mutex mutex_;
+    std::map<std::pair<ChatId, UserId>, Mark> waiting_;
+    std::pair<ChatId, UserId> last_taken_;
     bool draining_ = false;
     async::TaskGroup tasks_{"receipts"};
 };

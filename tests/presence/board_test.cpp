@@ -63,6 +63,18 @@ TEST_F(BoardTest, who_comes_back_soon_was_never_away) {
     EXPECT_EQ(board.expire().size(), 1U);
 }
 
+TEST_F(BoardTest, who_has_gone_is_known_as_long_as_somebody_watches) {
+    board.connected(ann, anns);
+    board.connected(bob, bobs);
+    board.watch(anns, {bob});
+    board.disconnected(bob, bobs);
+    clock.passed += kOfflineDelay;
+    board.expire();
+    EXPECT_GT(board.watch(anns, {bob}).front().last_seen, 0);
+    board.watch(anns, {});
+    EXPECT_EQ(board.watch(anns, {bob}).front().last_seen, 0) << "nothing is kept for nobody";
+}
+
 TEST_F(BoardTest, what_people_say_of_themselves) {
     board.connected(ann, anns);
     board.connected(bob, bobs);
