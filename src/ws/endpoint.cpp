@@ -1,6 +1,7 @@
 #include "shard.hpp"
 
 #include <supd/base/log.hpp>
+#include <supd/http/refusal.hpp>
 #include <supd/ws/endpoint.hpp>
 
 #include <boost/asio/post.hpp>
@@ -61,16 +62,6 @@ bool accepts_deflate(std::string_view offers) {
     return false;
 }
 
-std::string refusal(int status, std::string_view extra, const base::Error& error,
-                    std::string_view request_id) {
-    const auto body = base::problem_json(error, request_id);
-    return "HTTP/1.1 " + std::to_string(status) + " " + std::string(base::status_title(status)) +
-           "\r\nContent-Type: application/problem+json\r\nCache-Control: no-store\r\nX-Content-Type-Options: "
-           "nosniff\r\n" +
-           std::string(extra) + "X-Request-Id: " + std::string(request_id) +
-           "\r\nContent-Length: " + std::to_string(body.size()) + "\r\nConnection: close\r\n\r\n" + body;
-}
-
 asio::awaitable<void> write_and_close(std::unique_ptr<net::Stream> stream, std::string text) {
     const iovec part{text.data(), text.size()};
     const bool wrote = co_await stream->write_all(std::span<const iovec>(&part, 1));
@@ -103,29 +94,27 @@ Endpoint::Shard& Endpoint::here() {
 }
 
 void Endpoint::upgrade(http::Request request, std::unique_ptr<net::Stream> stream, std::string leftover) {
-    const auto refuse = [&](int status, std::string_view extra, const base::Error& error) {
+    const auto refuse = [&](const base::Error& error) {
         auto executor = stream->executor();
-        here().tasks.spawn(
-            executor, write_and_close(std::move(stream), refusal(status, extra, error, request.request_id)));
+        auto answer = http::refusal(error, request.request_id, stream->secure());
+        here().tasks.spawn(executor, write_and_close(std::move(stream), std::move(answer)));
     };
     const auto connection = request.header("connection").value_or("");
     const auto upgrade = request.header("upgrade").value_or("");
     const auto key = request.header("sec-websocket-key").value_or("");
     if (request.method != "GET" || !has_token(connection, "upgrade") || !has_token(upgrade, "websocket"))
-        return refuse(426, "Upgrade: websocket\r\n",
-                      base::Error(426, "upgrade_required", "This is a WebSocket endpoint."));
+        return refuse(base::Error(426, "upgrade_required", "This is a WebSocket endpoint.")
+                          .with_header("Upgrade", "websocket"));
     if (request.header("sec-websocket-version").value_or("") != "13")
-        return refuse(426, "Sec-WebSocket-Version: 13\r\n",
-                      base::Error(426, "websocket_version", "Version 13 is spoken here."));
+        return refuse(base::Error(426, "websocket_version", "Version 13 is spoken here.")
+                          .with_header("Sec-WebSocket-Version", "13"));
     if (key.size() != 24 || !key.ends_with("=="))
-        return refuse(400, "",
-                      base::bad_request("websocket_key", "Sec-WebSocket-Key is not a nonce of 16 bytes."));
+        return refuse(base::bad_request("websocket_key", "Sec-WebSocket-Key is not a nonce of 16 bytes."));
     // A browser names its page's origin; other clients send none. A token is needed all the same.
     if (const auto origin = request.header("origin");
         origin && std::ranges::find(options_.origins, *origin) == options_.origins.end())
-        return refuse(403, "", base::forbidden("This origin may not connect.", "origin_not_allowed"));
-    if (draining_)
-        return refuse(503, "Retry-After: 1\r\n", base::Error(503, "restarting", "The server is restarting."));
+        return refuse(base::forbidden("This origin may not connect.", "origin_not_allowed"));
+    if (draining_) return refuse(base::unavailable("restarting", "The server is restarting."));
 
     std::optional<http::Caller> caller;
     if (const auto authorization = request.header("authorization")) {
@@ -133,8 +122,10 @@ void Endpoint::upgrade(http::Request request, std::unique_ptr<net::Stream> strea
             if (!lower(authorization->substr(0, 7)).starts_with("bearer ")) throw base::unauthenticated();
             caller = authenticator_.authenticate(trimmed(authorization->substr(7)));
             admit(*caller);
-        } catch (const base::Error& error) {
-            return refuse(error.status(), error.status() == 401 ? "WWW-Authenticate: Bearer\r\n" : "", error);
+        } catch (base::Error& error) {
+            if (error.status() == 401)
+                return refuse(std::move(error).with_header("WWW-Authenticate", "Bearer"));
+            return refuse(error);
         }
     }
 
