@@ -31,12 +31,14 @@ void Module::add_commands(ws::Commands& commands) {
         ws::CommandRow row;
         row.type = type;
         row.operation = operation;
+        row.counted = true;
         row.ordered = [this, handle](ws::Command command) { return handle(*context_, std::move(command)); };
         commands.add(std::move(row));
     };
     ws::CommandRow message;
     message.type = "message";
     message.operation = "ws_send_message";
+    message.counted = true;
     message.pipelined = [this](ws::Command command, std::function<void()> done) {
         on_message(*context_, std::move(command), std::move(done));
     };

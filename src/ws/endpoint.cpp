@@ -158,6 +158,12 @@ void Endpoint::admit(const http::Caller& caller) const {
     if (limiter_) limiter_->require(http::Limit::api, http::RateLimiter::user_key(caller.user));
 }
 
+// Another socket must not be another budget.
+void Endpoint::admit_write(const http::Caller& caller) const {
+    if (limiter_ && options_.limit_commands)
+        limiter_->require(http::Limit::message, http::RateLimiter::user_key(caller.user));
+}
+
 // Runs only while the thread has sockets: a daemon at rest wakes for nothing.
 void Endpoint::tick(Shard& shard) {
     if (shard.ticking || shard.sessions.empty()) return;

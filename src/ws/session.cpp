@@ -276,6 +276,7 @@ void Session::run_command(const std::string& type, const std::string& ref,
     const auto* row = endpoint_.commands_.find(type);
     if (!row) throw base::bad_request("unknown_type", "There is no such command.");
     static const auto kNoData = std::make_shared<const nlohmann::json>(nlohmann::json::object());
+    if (row->counted) endpoint_.admit_write(*caller_);
     auto at = document->find("data");
     auto data = at == document->end() || at->is_null()
                     ? kNoData

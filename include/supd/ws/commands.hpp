@@ -46,6 +46,8 @@ private:
 struct CommandRow {
     std::string_view type;
     std::string_view operation;
+    /// Writes: counted by user like a request of Limit::message, over all of the user's sockets.
+    bool counted = false;
     /// Exactly one is set.
     /// Answers by itself, perhaps later; frames behind it are read on meanwhile. `done` must be called once,
     /// after the answer, on the session's thread. What it throws is sent as the error.

@@ -52,7 +52,7 @@ public:
     Endpoint(const Endpoint&) = delete;
     Endpoint& operator=(const Endpoint&) = delete;
 
-    /// Authentications are counted there, by user.
+    /// Authentications and commands that write are counted there, by user.
     void limit_by(http::RateLimiter& limiter) { limiter_ = &limiter; }
     void set_catch_up(CatchUp catch_up) { catch_up_ = std::move(catch_up); }
     /// Told of sessions that come and go (presence). Session's io thread.
@@ -84,6 +84,7 @@ private:
     void tick(Shard& shard);
 
     void admit(const http::Caller& caller) const;
+    void admit_write(const http::Caller& caller) const;
 
     Hub& hub_;
     const http::Authenticator& authenticator_;
