@@ -35,10 +35,35 @@ asio::awaitable<std::optional<Missed>> Reader::missed(UserId user, std::optional
     co_return co_await database_.transact(db::Access::snapshot, std::ref(look));
 }
 
-asio::awaitable<ws::LogSource::Page> Reader::entries(ChatId chat, std::int64_t after, std::int64_t upto,
-                                                     std::size_t limit) {
+asio::awaitable<std::vector<ws::ChatEvent>> Reader::next_entries(std::span<Missed::Range> ranges,
+                                                                 std::size_t limit) {
+    const auto some = std::min(ranges.size(), kPageRanges);
+    std::vector<Missed::Range> left(ranges.begin(), ranges.begin() + static_cast<std::ptrdiff_t>(some));
+    std::vector<ws::ChatEvent> out;
+    // One transaction: a device that was away has missed a little in many chats.
+    auto look = [&](db::Transaction& tx) {
+        std::size_t bytes = 0;
+        for (auto& range : left) {
+            if (out.size() >= limit || bytes >= kPageBytes) return;
+            if (range.empty()) continue;
+            const auto most = std::min(limit - out.size(), kPageEntries);
+            auto page = store::entries(tx, range.chat, range.after, range.upto, most);
+            range.after = page.more ? page.events.back().seq : range.upto;
+            for (auto& event : page.events) {
+                bytes += event.frame->json().size();
+                out.push_back(std::move(event));
+            }
+            if (page.more) return;
+        }
+    };
+    co_await database_.transact(db::Access::snapshot, std::ref(look));
+    std::ranges::copy(left, ranges.begin());
+    co_return out;
+}
+
+asio::awaitable<ws::LogSource::Page> Reader::read(base::ChatId chat, std::int64_t after) {
     auto look = [=](db::Transaction& tx) {
-        return store::entries(tx, chat, after, upto, std::min(limit, kPageEntries));
+        return store::entries(tx, chat, after, std::numeric_limits<std::int64_t>::max(), kPageEntries);
     };
     co_return co_await database_.transact(db::Access::snapshot, look);
 }

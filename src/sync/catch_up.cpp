@@ -4,6 +4,8 @@
 
 #include <supd/sync/sync.hpp>
 
+#include <span>
+
 namespace supd::sync {
 
 Module::Module(db::Database& database, chatlog::Reader& reader, ws::Hub& hub, ListChats list_chats)

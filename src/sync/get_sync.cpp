@@ -5,6 +5,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include <span>
+
 namespace supd::sync {
 namespace {
 
@@ -68,7 +70,7 @@ asio::awaitable<http::Reply> Module::get_sync(http::Request request) {
     if (!text || text->empty()) co_return co_await snapshot_page(user, std::nullopt, limit);
     const auto cursor = chatlog::Cursor::decode(*text);
     if (!cursor) throw base::bad_request("invalid_cursor", "This is not a cursor of this server.");
-    const auto missed = co_await reader_.missed(user, cursor);
+    auto missed = co_await reader_.missed(user, cursor);
     if (!missed) throw expired();
     if (cursor->page && cursor->page->after == chatlog::Cursor::kSnapshot)
         co_return co_await snapshot_page(user, cursor, limit);
@@ -78,24 +80,25 @@ asio::awaitable<http::Reply> Module::get_sync(http::Request request) {
     at.upto_w = cursor->page ? cursor->page->upto_w : missed->now.w;
     std::vector<std::string> events;
     std::size_t bytes = 0;
-    for (const auto& range : missed->ranges) {
-        if (cursor->page && range.chat < cursor->page->chat) continue;
-        auto after = range.after;
-        if (cursor->page && range.chat == cursor->page->chat) after = std::max(after, cursor->page->after);
-        while (after < range.upto && events.size() < limit && bytes < chatlog::kPageBytes) {
-            const auto page = co_await reader_.entries(range.chat, after, range.upto, limit - events.size());
-            if (page.events.empty()) break;
-            for (const auto& entry : page.events) {
-                events.emplace_back(entry.frame->json());
-                bytes += events.back().size();
-            }
-            after = page.events.back().seq;
-        }
-        if (after < range.upto && (events.size() >= limit || bytes >= chatlog::kPageBytes)) {
-            at.chat = range.chat;
-            at.after = after;
+    auto rest = std::span(missed->ranges);
+    if (cursor->page) {
+        while (!rest.empty() && rest.front().chat < cursor->page->chat)
+            rest = rest.subspan(1);
+        if (!rest.empty() && rest.front().chat == cursor->page->chat)
+            rest.front().after = std::max(rest.front().after, cursor->page->after);
+    }
+    for (; !rest.empty(); rest = rest.subspan(rest.front().empty() ? 1 : 0)) {
+        if (rest.front().empty()) continue;
+        if (events.size() >= limit || bytes >= chatlog::kPageBytes) {
+            at.chat = rest.front().chat;
+            at.after = rest.front().after;
             next.page = at;
             co_return http::Reply::json(reply_text(next, true, events, {}));
+        }
+        const auto page = co_await reader_.next_entries(rest, limit - events.size());
+        for (const auto& entry : page) {
+            events.emplace_back(entry.frame->json());
+            bytes += events.back().size();
         }
     }
     // Marks are the last page's, all of them: two a member and chat that moved, and the last one wins.

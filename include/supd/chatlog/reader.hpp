@@ -7,6 +7,7 @@
 #include <supd/ws/hub.hpp>
 
 #include <optional>
+#include <span>
 #include <vector>
 
 namespace supd::chatlog {
@@ -14,6 +15,8 @@ namespace supd::chatlog {
 /// A page of entries on its way to one client.
 inline constexpr std::size_t kPageEntries = 200;
 inline constexpr std::size_t kPageBytes = 1 << 20;
+/// Chats that one such page is read from.
+inline constexpr std::size_t kPageRanges = 50;
 
 /// In larger chats a mark is told only to its own user's devices: everybody telling everybody grows with the
 /// square. Who wants to know asks GET /chats/:id/reads.
@@ -29,6 +32,7 @@ struct Missed {
         ChatId chat;
         std::int64_t after = 0;
         std::int64_t upto = 0;
+        bool empty() const noexcept { return after >= upto; }
     };
     std::vector<Range> ranges;  ///< by chat id; empty without a cursor
 };
