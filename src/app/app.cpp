@@ -238,7 +238,7 @@ struct App::Parts {
         receipts.add_routes(router);
         sync.add_routes(router);
         health.add_routes(router);
-        const auto all_numbers = numbers(database, cpu, writer, hub, endpoint);
+        const auto all_numbers = numbers(database, cpu, writer, hub, endpoint, receipts);
         health.add_admin_routes(admin_router, metrics, reader, all_numbers);
         add_public_pages(router, config);
         messages.add_commands(commands);
@@ -259,7 +259,7 @@ struct App::Parts {
             });
         messages.add_jobs(jobs);
         add_periodic_jobs(jobs, config);
-        observe(metrics, all_numbers, writer);
+        observe(metrics, all_numbers, writer, endpoint);
     }
 
     http::ServerServices services(bool is_public) {

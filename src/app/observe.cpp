@@ -1,9 +1,30 @@
 #include "observe.hpp"
 
+#include <map>
+
 namespace supd::app {
+namespace {
+
+void count_closes(metrics::Registry& metrics, ws::Endpoint& endpoint) {
+    using enum ws::CloseCode;
+    std::map<unsigned, metrics::Counter*> by_code;
+    const auto add = [&](unsigned code) {
+        by_code[code] = &metrics.counter("websocket_closes_total", "WebSockets that ended, by close code",
+                                         {{"code", std::to_string(code)}});
+    };
+    for (const auto code : {normal, going_away, protocol_error, unsupported, bad_data, too_big, restart,
+                            unauthenticated, forbidden, too_slow, replaced, rate_limited})
+        add(static_cast<unsigned>(code));
+    add(ws::Endpoint::kNoCloseFrame);
+    endpoint.on_close([by_code = std::move(by_code)](unsigned code) {
+        if (const auto at = by_code.find(code); at != by_code.end()) at->second->add();
+    });
+}
+
+}  // namespace
 
 std::vector<Number> numbers(db::Database& database, async::BlockingPool& cpu, chatlog::Writer& writer,
-                            ws::Hub& hub, ws::Endpoint& endpoint) {
+                            ws::Hub& hub, ws::Endpoint& endpoint, receipts::Module& receipts) {
     return {
         {"db_pool_queued", "Transactions that wait for a database connection",
          [&] { return static_cast<double>(database.queued()); }},
@@ -15,12 +36,20 @@ std::vector<Number> numbers(db::Database& database, async::BlockingPool& cpu, ch
          [&] { return static_cast<double>(endpoint.sockets()); }},
         {"websocket_sessions_authenticated", "Authenticated WebSocket sessions",
          [&] { return static_cast<double>(hub.connected()); }},
+        {"websocket_queued_frames", "Frames that wait in the queues of all sockets",
+         [&] { return static_cast<double>(endpoint.queued().frames); }},
+        {"websocket_queued_bytes", "Bytes that wait in the queues of all sockets",
+         [&] { return static_cast<double>(endpoint.queued().bytes); }},
+        {"receipts_pending", "Read and delivered marks that wait to be written",
+         [&] { return static_cast<double>(receipts.pending()); }},
     };
 }
 
-void observe(metrics::Registry& metrics, const std::vector<Number>& numbers, chatlog::Writer& writer) {
+void observe(metrics::Registry& metrics, const std::vector<Number>& numbers, chatlog::Writer& writer,
+             ws::Endpoint& endpoint) {
     for (const auto& number : numbers)
         metrics.gauge_callback(number.name, number.help, number.now);
+    count_closes(metrics, endpoint);
     auto& sent = metrics.counter("messages_sent_total", "Messages stored");
     auto& rows = metrics.histogram("commit_batch_size", "Messages per commit", metrics::size_bounds(256));
     auto& seconds = metrics.histogram("commit_seconds", "Time of one batch from sending to COMMIT",
@@ -29,10 +58,11 @@ void observe(metrics::Registry& metrics, const std::vector<Number>& numbers, cha
         metrics.histogram("message_delivery_seconds", "From a message's arrival to its hand-over to the hub",
                           metrics::latency_bounds());
     writer.on_commit([&](const chatlog::CommitStats& commit) {
-        sent.add(commit.stored);
+        sent.add(commit.delivery_s.size());
         rows.observe(static_cast<double>(commit.rows));
         seconds.observe(commit.commit_s);
-        delivery.observe(commit.oldest_wait_s);
+        for (const double wait : commit.delivery_s)
+            delivery.observe(wait);
     });
 }
 

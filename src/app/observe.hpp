@@ -6,6 +6,7 @@
 #include <supd/chatlog/writer.hpp>
 #include <supd/db/database.hpp>
 #include <supd/metrics/metrics.hpp>
+#include <supd/receipts/receipts.hpp>
 #include <supd/ws/endpoint.hpp>
 #include <supd/ws/hub.hpp>
 
@@ -21,9 +22,10 @@ struct Number {
     std::function<double()> now;
 };
 std::vector<Number> numbers(db::Database& database, async::BlockingPool& cpu, chatlog::Writer& writer,
-                            ws::Hub& hub, ws::Endpoint& endpoint);
+                            ws::Hub& hub, ws::Endpoint& endpoint, receipts::Module& receipts);
 
-/// Those, and what the writer tells of its commits.
-void observe(metrics::Registry& metrics, const std::vector<Number>& numbers, chatlog::Writer& writer);
+/// Those, what the writer tells of its commits, and how sockets end.
+void observe(metrics::Registry& metrics, const std::vector<Number>& numbers, chatlog::Writer& writer,
+             ws::Endpoint& endpoint);
 
 }  // namespace supd::app

@@ -163,8 +163,8 @@ private:
         }
         seen_.clear();
         while (!queue_.empty() && batch_.size() < rows && bytes < kMaxBatchBytes) {
-            // A statement sees what was there before it. An id twice would break its unique index, and a reply
-            // to what the batch itself brings would find nothing: both wait for the first's answer.
+            // A statement sees what was there before it. An id twice would break its unique index, and a
+            // reply to what the batch itself brings would find nothing: both wait for the first's answer.
             const auto& draft = queue_.front().draft;
             if (draft.reply_to && seen_.contains(*draft.reply_to)) break;
             if (!seen_.insert(draft.id).second) break;
@@ -197,12 +197,11 @@ private:
         }
         if (result.state != db::AsyncResult::State::lost) pause_ = {};
         if (receipts) {
-            const auto now = base::Monotonic::now();
             CommitStats stats;
             stats.rows = batch_.size();
-            stats.commit_s = std::chrono::duration<double>(now - started).count();
-            stats.oldest_wait_s = std::chrono::duration<double>(now - batch_.front().queued).count();
-            stats.stored = finish(std::move(*receipts));
+            stats.commit_s = std::chrono::duration<double>(base::Monotonic::now() - started).count();
+            finish(std::move(*receipts));
+            stats.delivery_s = waits_;
             if (observe) observe(stats);
             co_return;
         }
@@ -225,21 +224,23 @@ private:
         }
     }
 
-    std::size_t finish(std::vector<Receipt> receipts) {
+    void finish(std::vector<Receipt> receipts) {
         std::vector<ws::ChatEvent> events;
         events.reserve(batch_.size());
+        waits_.clear();
+        const auto now = base::Monotonic::now();
         for (std::size_t i = 0; i < batch_.size(); ++i) {
             // A repeat after a lost connection may be the first that the hub hears of it; the hub drops what
             // it knows.
             const bool news = receipts[i].outcome == Outcome::stored ||
                               (receipts[i].outcome == Outcome::repeated && attempts_ > 0);
-            if (news) events.push_back(event_of(batch_[i].draft, receipts[i]));
+            if (!news) continue;
+            events.push_back(event_of(batch_[i].draft, receipts[i]));
+            waits_.push_back(std::chrono::duration<double>(now - batch_[i].queued).count());
         }
         // Within a chat rows were numbered in batch order, but the hub takes them in any order.
-        const auto stored = events.size();
         if (!events.empty()) hub_.publish(std::move(events));
         answer(std::move(receipts));
-        return stored;
     }
 
     void answer_all(Outcome outcome) { answer(std::vector<Receipt>(batch_.size(), Receipt{outcome})); }
@@ -297,6 +298,7 @@ private:
     std::vector<Pending> mailbox_;
 
     std::vector<const Draft*> drafts_;
+    std::vector<double> waits_;  // see CommitStats
     BatchArrays arrays_;
 
     async::TaskGroup tasks_{"writer"};

@@ -58,6 +58,11 @@ std::vector<Mark> Coalescer::take() {
     return out;
 }
 
+std::size_t Coalescer::pending() const {
+    const std::lock_guard lock(mutex_);
+    return waiting_.size();
+}
+
 void Coalescer::put_back(const std::vector<Mark>& marks) {
     const std::lock_guard lock(mutex_);
     for (const auto& mark : marks)

@@ -28,6 +28,8 @@ public:
     void add(const Mark& mark);
     /// Writes what waits. Not on an io thread; the database and the io threads must still run.
     void stop();
+    /// Marks that wait.
+    std::size_t pending() const;
 
 private:
     asio::awaitable<void> drain();

@@ -38,6 +38,10 @@ void Module::add_commands(ws::Commands& commands) {
     }
 }
 
+std::size_t Module::pending() const {
+    return context_->coalescer.pending();
+}
+
 void Module::stop() {
     context_->coalescer.stop();
 }

@@ -174,8 +174,14 @@ void Endpoint::tick(Shard& shard) {
         if (error) return;
         const auto now = base::Monotonic::now();
         std::vector<std::shared_ptr<Session>> due;  // on_tick may end a session, which changes the table
-        for (const auto& [id, session] : shard.sessions)
+        std::size_t frames = 0, bytes = 0;
+        for (const auto& [id, session] : shard.sessions) {
+            frames += session->queue_.size() - session->head_;
+            bytes += session->queue_bytes_;
             if (session->due(now)) due.push_back(session);
+        }
+        shard.queued_frames.store(frames, std::memory_order_relaxed);
+        shard.queued_bytes.store(bytes, std::memory_order_relaxed);
         for (const auto& session : due)
             session->on_tick(now);
         tick(shard);
@@ -189,6 +195,10 @@ void Endpoint::forget(Session& session) {
             call(session.caller());
     shard.sessions.erase(session.socket_id());
     shard.count.store(shard.sessions.size(), std::memory_order_relaxed);
+    if (shard.sessions.empty()) {  // the tick rests
+        shard.queued_frames.store(0, std::memory_order_relaxed);
+        shard.queued_bytes.store(0, std::memory_order_relaxed);
+    }
     if (draining_ && shard.sessions.empty()) {
         const std::lock_guard lock(gone_mutex_);
         gone_.notify_all();
@@ -237,6 +247,15 @@ std::size_t Endpoint::sockets() const noexcept {
     std::size_t sum = 0;
     for (const auto& shard : shards_)
         sum += shard->count.load(std::memory_order_relaxed);
+    return sum;
+}
+
+Endpoint::Queued Endpoint::queued() const noexcept {
+    Queued sum;
+    for (const auto& shard : shards_) {
+        sum.frames += shard->queued_frames.load(std::memory_order_relaxed);
+        sum.bytes += shard->queued_bytes.load(std::memory_order_relaxed);
+    }
     return sum;
 }
 

@@ -193,6 +193,7 @@ asio::awaitable<bool> Session::room() {
 
 void Session::close(CloseCode code, std::string_view reason) {
     if (state_ != State::open) return;
+    if (endpoint_.closed_) endpoint_.closed_(static_cast<unsigned>(code));
     std::string payload;
     payload += static_cast<char>(static_cast<unsigned>(code) >> 8);
     payload += static_cast<char>(static_cast<unsigned>(code) & 0xFF);
@@ -208,6 +209,7 @@ void Session::close(CloseCode code, std::string_view reason) {
 void Session::finish() {
     if (state_ == State::closed) return;
     const auto self = shared_from_this();
+    if (state_ == State::open && endpoint_.closed_) endpoint_.closed_(Endpoint::kNoCloseFrame);
     state_ = State::closed;
     if (hub.attached) endpoint_.hub_.detach(*this);
     stream_->close();

@@ -36,6 +36,7 @@ struct Endpoint::Shard {
     std::array<char, kReadBuffer> buffer;  // shared by all sessions of the thread: an idle one holds none
     base::Monotonic::time_point now = base::Monotonic::now();
     std::atomic<std::size_t> count{0};
+    std::atomic<std::size_t> queued_frames{0}, queued_bytes{0};  // as of the last tick
     async::TaskGroup tasks{"ws"};
 };
 

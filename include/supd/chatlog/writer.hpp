@@ -11,6 +11,7 @@
 #include <array>
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -56,9 +57,9 @@ void throw_unless_stored(const Receipt& receipt);
 /// One commit, for metrics.
 struct CommitStats {
     std::size_t rows = 0;
-    std::size_t stored = 0;
-    double commit_s = 0;       ///< from sending the statement to its answer
-    double oldest_wait_s = 0;  ///< from the arrival of the batch's first message to now
+    double commit_s = 0;  ///< from sending the statement to its answer
+    /// Of each message that was stored: from its arrival to its hand-over to the hub. Valid during the call.
+    std::span<const double> delivery_s;
 };
 
 class Writer {

@@ -29,6 +29,8 @@ public:
     void add_commands(ws::Commands& commands);
     /// Ends the gathering; not from an io thread.
     void stop();
+    /// Marks that wait to be written.
+    std::size_t pending() const;
 
 private:
     std::unique_ptr<Context> context_;

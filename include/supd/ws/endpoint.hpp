@@ -63,6 +63,10 @@ public:
         disconnected_.push_back(std::move(call));
     }
 
+    /// Told of the close code of each socket that ends; kNoCloseFrame when none was said. Before any comes.
+    static constexpr unsigned kNoCloseFrame = 1006;
+    void on_close(std::function<void(unsigned code)> call) { closed_ = std::move(call); }
+
     /// For http::Server::on_upgrade. Runs on the stream's io thread.
     void upgrade(http::Request request, std::unique_ptr<net::Stream> stream, std::string leftover);
 
@@ -74,6 +78,12 @@ public:
     void stop();
 
     std::size_t sockets() const noexcept;
+    /// What waits in the queues of all sockets, as of the last second.
+    struct Queued {
+        std::size_t frames = 0;
+        std::size_t bytes = 0;
+    };
+    Queued queued() const noexcept;
     const EndpointOptions& options() const noexcept { return options_; }
 
 private:
@@ -94,6 +104,7 @@ private:
     CatchUp catch_up_;
     std::vector<std::function<void(const std::shared_ptr<Session>&)>> connected_;
     std::vector<std::function<void(const http::Caller&)>> disconnected_;
+    std::function<void(unsigned)> closed_;
     std::vector<std::unique_ptr<Shard>> shards_;
     std::atomic<std::uint64_t> next_socket_{1};
     std::atomic<bool> draining_{false};
