@@ -42,7 +42,8 @@ namespace {
 
 constexpr std::size_t kWriterLanes = 2;  // measured: more only adds latency (docs/benchmarks.md)
 constexpr std::size_t kCpuQueue = 64;    // password hashes that may wait
-constexpr std::chrono::milliseconds kCpuWait{5000};
+// Who logs in is served or refused within two seconds.
+constexpr std::chrono::milliseconds kCpuWait{1500};
 constexpr int kReconnectSpreadMs = 2000;  // not all clients at once, and back within three seconds
 
 std::size_t io_thread_count(const Config& config) {

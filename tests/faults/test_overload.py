@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import time
 
@@ -18,7 +19,18 @@ LONG = os.environ.get("SUPD_LONG") == "1"
 SLOW_READERS = 50 if LONG else 12
 SLOW_RUN_S = 120 if LONG else 15
 SLOW_CLOSED_S = 30.0
+# Readers that come back and are checked entry by entry: all of the short run.
+RETURNING = 12
 MIB = 1024 * 1024
+# What others may wait for a message while readers are stuck; and for an answer during a storm, when this client is busy
+# with its own hundreds of connections. Both with room for a machine that does other things: a quiet one needs a twentieth.
+OTHERS_S = 2.0
+IN_A_STORM_S = 5.0
+# Of one connection: its session and its socket, with room for what allocators keep.
+CONNECTION_BYTES = 96 * 1024
+# By the daemon's own clock, from the request's arrival to its answer: what this client takes to notice is left out. Two
+# seconds are what it promises, the third is for a busy machine.
+REFUSED_WITHIN_S = 3.0
 
 pytestmark = pytest.mark.faults
 
@@ -28,12 +40,18 @@ def resident(daemon: Daemon) -> int:
         return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
+def requests(daemon: Daemon) -> list[dict]:
+    """The lines of the daemon's log that tell of a request."""
+    whole_lines = daemon.log_text().rpartition("\n")[0].splitlines()
+    return [json.loads(line) for line in whole_lines if '"duration_ms"' in line]
+
+
 @pytest.fixture
 def daemon(spawn, postgres: PostgresCluster) -> Daemon:
     return spawn(database_url=postgres.new_database(), name="overload", settings={"JWT_SECRET": shared_secret()}).start()
 
 
-async def p99(values: list[float]) -> float:
+def p99(values: list[float]) -> float:
     return sorted(values)[len(values) * 99 // 100]
 
 
@@ -55,14 +73,15 @@ async def test_slow_readers_are_cut_and_return_without_a_gap(daemon: Daemon) -> 
             connection.writer.transport.pause_reading()
             stuck.append(connection)
         before = resident(daemon)
-        latencies, highest, sent = [], before, 0
+        latencies, highest, sent, sent_at = [], before, 0, {}
         body = "s" * 3000
         async with writer.socket() as socket, reader.socket() as attentive:
             until = time.monotonic() + SLOW_RUN_S
             while time.monotonic() < until:
                 begun = time.monotonic()
-                await asyncio.gather(*(socket.message(chat, body) for _ in range(20)))
+                acks = await asyncio.gather(*(socket.message(chat, body) for _ in range(20)))
                 sent += 20
+                sent_at |= {ack["seq"]: begun for ack in acks}
                 latencies.append(time.monotonic() - begun)
                 highest = max(highest, resident(daemon))
                 await asyncio.sleep(0.05)
@@ -70,20 +89,22 @@ async def test_slow_readers_are_cut_and_return_without_a_gap(daemon: Daemon) -> 
             await attentive.event("message", lambda frame: frame["seq"] == last["seq"], deadline_s=10)
             got = [frame["seq"] for frame in attentive.events if frame["type"] == "message"]
             assert got == list(range(got[0], last["seq"] + 1)), "the attentive reader lost nothing"
+            heard = [frame["_at"] - sent_at[frame["seq"]] for frame in attentive.events if frame.get("seq") in sent_at]
+            assert len(heard) == sent
         grown = highest - before
         print(f"{sent} messages to {SLOW_READERS} stuck readers, {grown / MIB:.1f} MiB grown, "
-              f"batch p99 {await p99(latencies) * 1000:.0f} ms")
+              f"batch p99 {p99(latencies) * 1000:.0f} ms, heard by the attentive reader after p99 {p99(heard) * 1000:.0f} ms")
         assert grown <= SLOW_READERS * MIB + 64 * MIB
-        assert await p99(latencies) < 2.0
+        assert p99(latencies) < OTHERS_S and p99(heard) < OTHERS_S
         begun = time.monotonic()
         ended = await asyncio.gather(*(was_cut(connection) for connection in stuck))
         assert all(ended), f"{ended.count(False)} stuck readers are still connected"
         print(f"seen as closed within {time.monotonic() - begun:.1f} s")
         for connection in stuck:
             await connection.__aexit__()
-        for each, cursor in list(zip(slow, cursors))[:4]:
+        for each, cursor in list(zip(slow, cursors))[:RETURNING]:
             async with each.socket(cursor=cursor) as socket:
-                await socket.event("message", lambda frame: frame["seq"] == last["seq"], deadline_s=30)
+                await socket.event("message", lambda frame: frame["seq"] == last["seq"], deadline_s=60)
                 seqs = [frame["seq"] for frame in socket.events if frame["type"] == "message"]
                 assert sorted(set(seqs)) == list(range(base + 1, last["seq"] + 1))
 
@@ -108,6 +129,7 @@ async def test_connect_storm(daemon: Daemon) -> None:
 
         devices = await asyncio.gather(*(another(number) for number in range(clients)))
         chat = (await a_chat(people[0], *people[1:]))["id"]
+        before = resident(daemon)
         begun = time.monotonic()
         refused = 0
 
@@ -135,7 +157,9 @@ async def test_connect_storm(daemon: Daemon) -> None:
         sockets, took = await asyncio.gather(
             asyncio.wait_for(asyncio.gather(*(connect(device) for device in devices)), 60), steady())
         print(f"{clients} connected in {time.monotonic() - begun:.1f} s, {refused} refused first, "
-              f"sends meanwhile p99 {await p99(took) * 1000:.0f} ms")
+              f"sends meanwhile p99 {p99(took) * 1000:.0f} ms, {(resident(daemon) - before) / MIB:.1f} MiB grown")
+        assert p99(took) < IN_A_STORM_S
+        assert resident(daemon) - before < clients * CONNECTION_BYTES + 32 * MIB
         ack = await people[0].send(chat, "to all")
         await asyncio.wait_for(asyncio.gather(*(
             socket.event("message", lambda frame: frame["seq"] == ack["seq"], deadline_s=20) for socket in sockets)), 30)
@@ -173,11 +197,14 @@ async def test_login_storm(spawn, postgres: PostgresCluster) -> None:
             took.append(time.monotonic() - start)
             highest = max(highest, resident(daemon))
             await asyncio.sleep(0.02)
-        print(f"{statuses}, grown {(highest - before) / MIB:.0f} MiB, others p99 {await p99(took) * 1000:.0f} ms, "
+        print(f"{statuses}, grown {(highest - before) / MIB:.0f} MiB, others p99 {p99(took) * 1000:.0f} ms, "
               f"answers up to {max(waited):.1f} s")
         assert set(statuses) <= {200, 401, 429, 503, "dropped"}
+        assert statuses.get(503, 0) + statuses.get(429, 0) > 0, "the storm was none: nothing had to be refused"
+        refused_after = [line["duration_ms"] / 1000 for line in requests(daemon) if line["status"] in (429, 503)]
+        assert refused_after and max(refused_after) < REFUSED_WITHIN_S, refused_after
         assert highest - before <= 64 * MIB * (os.cpu_count() or 1) + 128 * MIB
-        assert await p99(took) < 1.0
+        assert p99(took) < IN_A_STORM_S
         assert (await rest.post("auth/login", {"identifier": ann.username, "password": PASSWORD})).status == 200
         begun = time.monotonic()
         answer = await rest.post("auth/login", {"identifier": ann.username, "password": "x" * 100_000})
