@@ -2,6 +2,7 @@
 
 #include "health.hpp"
 #include "observe.hpp"
+#include "observe_machine.hpp"
 #include "periodic_jobs.hpp"
 
 #include <supd/accounts/accounts.hpp>
@@ -179,7 +180,7 @@ std::string_view version() noexcept {
 struct App::Parts {
     Config config;
     std::string url;
-    metrics::Registry metrics{version()};
+    metrics::Registry metrics{version(), commit()};
     async::IoThreads io;
     async::BlockingPool cpu{"cpu", cpu_limits()};
     db::Database database;
@@ -261,6 +262,7 @@ struct App::Parts {
         messages.add_jobs(jobs);
         add_periodic_jobs(jobs, config);
         observe(metrics, all_numbers, writer, endpoint);
+        observe_machine(metrics, config.server.data_dir);
     }
 
     http::ServerServices services(bool is_public) {
@@ -283,6 +285,7 @@ App::~App() {
 void App::start() {
     auto& p = *parts_;
     p.tls = certificate(p.config.tls);
+    if (p.tls) observe_certificate(p.metrics, p.tls);
     p.io.start();
     p.started = true;
     auto& first = p.io.context(0);

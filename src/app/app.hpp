@@ -49,5 +49,8 @@ private:
 
 /// Version of the build, "0.1.0".
 std::string_view version() noexcept;
+/// The commit it was built from, 12 digits, "-dirty" behind it when files had been changed; "unknown" without
+/// git.
+std::string_view commit() noexcept;
 
 }  // namespace supd::app

@@ -49,6 +49,8 @@ void observe(metrics::Registry& metrics, const std::vector<Number>& numbers, cha
              ws::Endpoint& endpoint) {
     for (const auto& number : numbers)
         metrics.gauge_callback(number.name, number.help, number.now);
+    metrics.counter_callback("commit_failures_total", "Attempts to commit a batch of messages that failed",
+                             [&] { return static_cast<double>(writer.failures()); });
     count_closes(metrics, endpoint);
     auto& sent = metrics.counter("messages_sent_total", "Messages stored");
     auto& rows = metrics.histogram("commit_batch_size", "Messages per commit", metrics::size_bounds(256));

@@ -90,6 +90,7 @@ public:
     }
 
     std::size_t queued() const noexcept { return queued_.load(std::memory_order_relaxed); }
+    std::uint64_t failures() const noexcept { return failures_.load(std::memory_order_relaxed); }
 
     std::function<void(const CommitStats&)> observe;
 
@@ -145,6 +146,7 @@ private:
             pause_ = std::clamp(pause_ * 2, kFirstPause, kLongestPause);
             const bool opened = co_await connection_.open();
             if (!opened) {
+                failures_.fetch_add(1, std::memory_order_relaxed);
                 give_up_on_old();
                 co_return true;
             }
@@ -213,6 +215,7 @@ private:
 
     void again(bool lost = false) {
         ++attempts_;
+        failures_.fetch_add(1, std::memory_order_relaxed);
         give_up_on_old();
         if (lost || batch_.empty() || attempts_ < kBatchAttempts) return;
         if (batch_.size() == 1) return answer_all(Outcome::unknown);
@@ -293,6 +296,7 @@ private:
     std::size_t solo_left_ = 0;
     std::atomic<std::size_t> queued_{0};
     std::atomic<std::size_t> queued_bytes_{0};
+    std::atomic<std::uint64_t> failures_{0};
 
     std::mutex mailbox_mutex_;
     std::vector<Pending> mailbox_;
@@ -348,6 +352,13 @@ std::size_t Writer::queued() const noexcept {
     std::size_t sum = 0;
     for (const auto& lane : lanes_)
         sum += lane->queued();
+    return sum;
+}
+
+std::uint64_t Writer::failures() const noexcept {
+    std::uint64_t sum = 0;
+    for (const auto& lane : lanes_)
+        sum += lane->failures();
     return sum;
 }
 

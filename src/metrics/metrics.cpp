@@ -88,8 +88,9 @@ std::vector<double> size_bounds(double max) {
     return out;
 }
 
-Registry::Registry(std::string_view version) : impl_(std::make_unique<Impl>()) {
-    gauge("supd_build_info", "Constant 1; the labels say what runs", {{"version", std::string(version)}})
+Registry::Registry(std::string_view version, std::string_view commit) : impl_(std::make_unique<Impl>()) {
+    gauge("supd_build_info", "Constant 1; the labels say what runs",
+          {{"version", std::string(version)}, {"commit", std::string(commit)}})
         .set(1);
     add_process_metrics(*this);
 }

@@ -5,6 +5,7 @@
 
 #include <array>
 #include <csignal>
+#include <ctime>
 #include <stdexcept>
 #include <string_view>
 
@@ -112,6 +113,14 @@ std::optional<std::string> TlsContext::reload_if_changed() {
         impl_->seen = std::move(now);
     }
     return reload();
+}
+
+std::optional<std::int64_t> TlsContext::expires_at() const {
+    const std::lock_guard lock(impl_->mutex);
+    const auto* certificate = SSL_CTX_get0_certificate(impl_->context.get());
+    std::tm end{};
+    if (!certificate || ASN1_TIME_to_tm(X509_get0_notAfter(certificate), &end) != 1) return std::nullopt;
+    return timegm(&end);
 }
 
 }  // namespace supd::net

@@ -117,6 +117,21 @@ async def test_labels_name_no_user_and_are_few(server: Daemon, rest: Rest) -> No
     assert not re.search(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-", text)
 
 
+async def test_a_commit_that_fails_is_counted_and_made_good(spawn, postgres) -> None:
+    daemon = spawn(database_url=(url := postgres.new_database()), name="failing").start()
+    async with Rest(daemon.url) as rest:
+        ann, bob = await a_user(rest), await a_user(rest)
+        chat = (await a_chat(ann, bob))["id"]
+        await ann.send(chat, "opens the writer's connection")
+        assert "commit_failures_total 0" in await scrape(daemon)
+        ended = postgres.sql(f"select pg_terminate_backend(pid, 10000) from pg_stat_activity where datname = '{postgres.database_of(url)}' "
+                             "and application_name like 'supd-writer-%'")
+        assert ended and all(row == ["t"] for row in ended)
+        await ann.send(chat, "meets a connection that is gone")
+        assert re.search(r"^commit_failures_total [1-9]", await scrape(daemon), re.M)
+        assert [entry["text"] for entry in await bob.whole_history(chat)][-1] == "meets a connection that is gone"
+
+
 async def test_the_admin_side_is_not_public(rest: Rest) -> None:
     for path in ("/metrics", "/debug", "/debug/pprof", "/admin", "/profile", "/api/v1/metrics"):
         answer = await rest.get(path)

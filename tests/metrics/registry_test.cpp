@@ -13,7 +13,7 @@ namespace supd::metrics {
 namespace {
 
 TEST(Registry, ValuesAndKinds) {
-    Registry registry("1.2.3");
+    Registry registry("1.2.3", "abc");
     auto& counter = registry.counter("things_total", "Things", {{"kind", "a"}});
     EXPECT_EQ(&counter, &registry.counter("things_total", "Things", {{"kind", "a"}}));
     EXPECT_NE(&counter, &registry.counter("things_total", "Things", {{"kind", "b"}}));
@@ -37,8 +37,8 @@ TEST(Registry, ValuesAndKinds) {
     for (const auto* line : {"things_total{kind=\"a\"} 2000", "things_total{kind=\"b\"} 0", "depth -4",
                              "asked 7.5", "batch_size_bucket{le=\"1\"} 1", "batch_size_bucket{le=\"4\"} 3",
                              "batch_size_bucket{le=\"+Inf\"} 4", "batch_size_sum 106", "batch_size_count 4",
-                             "supd_build_info{version=\"1.2.3\"} 1", "# TYPE things_total counter",
-                             "# TYPE process_resident_memory_bytes gauge"})
+                             "supd_build_info{commit=\"abc\",version=\"1.2.3\"} 1",
+                             "# TYPE things_total counter", "# TYPE process_resident_memory_bytes gauge"})
         EXPECT_NE(text.find(line), std::string::npos) << line << "\n" << text;
     EXPECT_EQ(text.find("\nunknown"), std::string::npos);
 }

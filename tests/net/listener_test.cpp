@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include <cstdlib>
+#include <ctime>
 #include <filesystem>
 #include <fstream>
 
@@ -121,10 +122,10 @@ protected:
     }
     void TearDown() override { std::filesystem::remove_all(folder_); }
 
-    void make_certificate(const std::string& common_name) {
-        const auto command =
-            "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=" +
-            common_name + " -keyout " + key() + " -out " + certificate() + " 2>/dev/null";
+    void make_certificate(const std::string& common_name, int days = 2) {
+        const auto command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days " +
+                             std::to_string(days) + " -subj /CN=" + common_name + " -keyout " + key() +
+                             " -out " + certificate() + " 2>/dev/null";
         ASSERT_EQ(std::system(command.c_str()), 0);
     }
     std::string key() const { return folder_ + "/key.pem"; }
@@ -204,6 +205,18 @@ TEST_F(Tls, ServesAndReloads) {
     char bytes[64];
     EXPECT_LE(::recv(plain, bytes, sizeof bytes, 0), 7) << "at most an alert";
     ::close(plain);
+}
+
+TEST_F(Tls, SaysWhenItsCertificateEnds) {
+    const auto in_days = [](const TlsContext& context) {
+        return static_cast<double>(context.expires_at().value_or(0) - std::time(nullptr)) / 86400;
+    };
+    TlsContext context(certificate(), key());
+    EXPECT_NEAR(in_days(context), 2, 0.1);
+    make_certificate("two", 30);
+    EXPECT_NEAR(in_days(context), 2, 0.1) << "that of the one in use";
+    EXPECT_EQ(context.reload(), "");
+    EXPECT_NEAR(in_days(context), 30, 0.1);
 }
 
 TEST_F(Tls, AFaultyPairIsRefusedAtOnce) {

@@ -82,6 +82,8 @@ public:
     asio::awaitable<Receipt> append(Draft draft);
 
     std::size_t queued() const noexcept;
+    /// Attempts to commit that failed, also for want of a connection; the batch is tried again or given up.
+    std::uint64_t failures() const noexcept;
     /// Called per commit on the lane's io thread. Before start().
     void on_commit(const std::function<void(const CommitStats&)>& observe);
 

@@ -57,8 +57,8 @@ std::vector<double> size_bounds(double max);
 
 class Registry {
 public:
-    /// Holds process_* and supd_build_info from the start.
-    explicit Registry(std::string_view version);
+    /// Holds process_* and supd_build_info{version,commit} from the start.
+    explicit Registry(std::string_view version, std::string_view commit = "unknown");
     ~Registry();
     Registry(const Registry&) = delete;
     Registry& operator=(const Registry&) = delete;

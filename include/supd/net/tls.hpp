@@ -2,6 +2,7 @@
 // use the new one. Thread-safe.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
@@ -21,6 +22,8 @@ public:
     std::string reload();
     /// reload() when a file's time or size has changed since the last attempt; nullopt when none has.
     std::optional<std::string> reload_if_changed();
+    /// When the certificate now in use ends, seconds since the epoch; nullopt when it does not say.
+    std::optional<std::int64_t> expires_at() const;
 
     struct Impl;  ///< src/net only
     Impl& impl() const noexcept { return *impl_; }
