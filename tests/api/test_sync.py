@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from rig.client import Account, Rest, a_chat, a_user, an_id
+from rig.postgres import PostgresCluster
 
 pytestmark = pytest.mark.core
 
@@ -146,6 +147,58 @@ async def test_a_cursor_frame_comes_while_live(rest: Rest) -> None:
     later = await ann.send(chat)
     events, _ = await bob.sync_from(cursor)
     assert later["seq"] in by_seq(events, chat)
+
+
+async def expect_a_resync(rest: Rest, ann: Account, bob: Account, chat: str, cursor: str) -> None:
+    """The cursor is refused everywhere; a snapshot and a resume on the same socket get over it."""
+    (await bob.get("sync", params={"cursor": cursor})).problem(410, "cursor_expired")
+    async with bob.socket(cursor=cursor) as bobs:
+        await bobs.event("resync_required")
+        live = await ann.send(chat, "meanwhile")
+        assert (await bobs.event("message"))["seq"] == live["seq"]
+        await bobs.no_event("caught_up", for_s=1.5)
+        assert not [each for each in bobs.events if each["type"] in ("caught_up", "cursor")]
+        fresh = (await bob.snapshot())["cursor"]
+        missed = await ann.send(chat, "after the snapshot")
+        await bobs.send_frame({"type": "resume", "ref": "r", "data": {"cursor": fresh}})
+        newer = (await bobs.event("caught_up"))["data"]["cursor"]
+        assert missed["seq"] in {each["seq"] for each in bobs.events if each["type"] == "message"}
+        live = await ann.send(chat, "live")
+        await bobs.event("message", lambda each: each["seq"] == live["seq"])
+    assert live["seq"] in by_seq((await bob.sync_from(newer))[0], chat)
+
+
+async def test_an_old_cursor_is_refused(spawn, postgres: PostgresCluster) -> None:
+    url = postgres.new_database()
+    database = postgres.database_of(url)
+    daemon = spawn(database_url=url, name="old").start()
+    async with Rest(daemon.url) as rest:
+        ann, bob, chat = await a_pair(rest)
+        cursor = (await bob.snapshot())["cursor"]
+        await ann.send(chat)
+        postgres.sql("insert into stream_marks (at, w) values (now() - interval '1 year', "
+                     "pg_snapshot_xmin(pg_current_snapshot()))", database)
+        postgres.sql("update job_schedules set next_run_at = now() where name = 'chatlog.expire_cursors'", database)
+        deadline = asyncio.get_running_loop().time() + 30
+        while postgres.sql("select horizon from stream_state where horizon > '0'", database) == []:
+            assert asyncio.get_running_loop().time() < deadline, "the job did not run"
+            await asyncio.sleep(0.2)
+        await expect_a_resync(rest, ann, bob, chat, cursor)
+
+
+async def test_a_cursor_of_another_server_is_refused(spawn, postgres: PostgresCluster) -> None:
+    url = postgres.new_database()
+    database = postgres.database_of(url)
+    daemon = spawn(database_url=url, name="moved").start()
+    async with Rest(daemon.url) as rest:
+        ann, bob, chat = await a_pair(rest)
+        cursor = (await bob.snapshot())["cursor"]
+        await asyncio.to_thread(daemon.restart)
+        assert (await bob.get("sync", params={"cursor": cursor})).status == 200, "the same server"
+        postgres.sql("update stream_state set origin = '1/00000001'", database)
+        await asyncio.to_thread(daemon.restart)
+        await expect_a_resync(rest, ann, bob, chat, cursor)
+        assert "stream_epoch_changed" in daemon.log_text()
 
 
 async def test_foreign_and_garbage_cursors(rest: Rest) -> None:

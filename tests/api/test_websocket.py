@@ -318,6 +318,10 @@ async def test_a_foreign_origin_is_refused_before_the_upgrade(rest: Rest, origin
         async with Socket(rest, None, authenticate=False, headers={"Origin": origin}):
             pass
     assert refusal.value.status == 403
+    headers, plain = refusal.value.headers, (await rest.get("nowhere")).headers
+    for name in ("Content-Security-Policy", "Referrer-Policy", "X-Frame-Options", "X-Content-Type-Options", "Cache-Control"):
+        assert headers[name] == plain[name], name
+    assert headers["Date"] and headers["X-Request-Id"]
 
 
 async def test_no_token_in_the_query(rest: Rest) -> None:
@@ -329,16 +333,6 @@ async def test_no_token_in_the_query(rest: Rest) -> None:
         await socket.send_json({"type": "typing", "ref": "1", "data": {"chat_id": an_id(), "state": "typing"}})
         answer = await asyncio.wait_for(socket.receive(), 5)
         assert answer.type is not aiohttp.WSMsgType.TEXT or answer.json()["type"] == "error"
-
-
-async def test_permessage_deflate_is_negotiated_and_works(rest: Rest) -> None:
-    ann, bob, chat = await a_pair(rest)
-    async with ann.socket(compress=15) as anns, bob.socket(compress=15) as bobs:
-        await anns.event("caught_up"), await bobs.event("caught_up")
-        text = "compress me " * 200
-        ack = await anns.message(chat, text)
-        event = await bobs.event("message")
-        assert event["data"]["text"] == text and event["seq"] == ack["seq"]
 
 
 async def test_a_device_of_two_logins_is_two_devices(rest: Rest) -> None:

@@ -10,8 +10,9 @@ import zlib
 
 import pytest
 
-from rig.client import Account, Rest, a_chat, a_user, an_id
+from rig.client import Account, Problem, Rest, a_chat, a_user, an_id
 from rig.daemon import Daemon
+from rig.postgres import PostgresCluster
 from rig.raw_http import RawConnection, a_frame, text
 
 pytestmark = pytest.mark.core
@@ -200,6 +201,98 @@ async def test_a_deflate_bomb_is_refused(server: Daemon, ann: Account) -> None:
         bomb = squeeze.compress(b"x" * (64 * 1024 * 1024)) + squeeze.flush(zlib.Z_SYNC_FLUSH)
         await connection.send(a_frame(1, bomb[:-4], rsv=4))
         assert await connection.close_code() in (TOO_BIG, 1006)
+
+
+async def test_deflate_is_negotiated_and_used_for_what_is_large(server: Daemon, ann: Account) -> None:
+    chat = (await a_chat(ann))["id"]
+    async with RawConnection(server.url) as connection:
+        answer = await connection.upgrade(extra="Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n")
+        offer = answer.headers["sec-websocket-extensions"]
+        assert "permessage-deflate" in offer and "server_no_context_takeover" in offer
+        await connection.send(text({"type": "authenticate", "ref": "1", "data": {"token": ann.access_token, "cursor": None}}))
+
+        async def until_compressed_or_not(kind: str) -> tuple[bool, dict]:
+            while True:
+                flags, payload = await connection.frame_with_flags()
+                compressed = bool(flags & 0x40)
+                if compressed:
+                    payload = zlib.decompressobj(-15).decompress(payload + b"\x00\x00\xff\xff")
+                if flags & 0x0F == 1 and (found := json.loads(payload))["type"] == kind:
+                    return compressed, found
+
+        assert not (await until_compressed_or_not("caught_up"))[0], "small frames stay as they are"
+        sent = await ann.send(chat, "compress me " * 400)
+        compressed, event = await until_compressed_or_not("message")
+        assert compressed and event["data"]["text"] == sent["text"]
+
+
+async def test_replies_that_come_in_one_write_with_what_they_reply_to(server: Daemon, ann: Account) -> None:
+    chat = (await a_chat(ann))["id"]
+    async with RawConnection(server.url) as connection:
+        await authenticated(connection, ann)
+        ids = [an_id() for _ in range(20)]
+        frames = b"".join(text({"type": "message", "ref": name, "data": {
+            "id": name, "chat_id": chat, "type": "text", "text": "x", "reply_to": before}})
+            for before, name in zip([None, *ids], ids))
+        await connection.send(frames)
+        seqs = [(await until(connection, "ack"))["data"]["seq"] for _ in ids]
+        assert seqs == list(range(seqs[0], seqs[0] + len(ids)))
+    found = await ann.whole_history(chat)
+    assert [item["reply_to"] for item in found] == [None, *ids[:-1]]
+
+
+async def test_a_silent_peer_is_asked_and_then_cut(spawn, postgres: PostgresCluster) -> None:
+    daemon = spawn(database_url=postgres.new_database(), name="silent", settings={
+        "SUPD__WEBSOCKET__HEARTBEAT_S": "1", "SUPD__WEBSOCKET__IDLE_TIMEOUT_S": "3"}).start()
+    async with Rest(daemon.url) as rest, RawConnection(daemon.url) as silent, RawConnection(daemon.url) as answering:
+        one, two = await a_user(rest), await a_user(rest)
+        await authenticated(silent, one)
+        await authenticated(answering, two)
+        begun, pings = time.monotonic(), 0
+
+        async def answer() -> None:
+            nonlocal pings
+            while pings < 5:
+                frame = await answering.frame()
+                assert frame is not None, "who answers stays"
+                if frame[0] == 9:
+                    pings += 1
+                    await answering.send(a_frame(10, frame[1]))
+
+        async def say_nothing() -> float:
+            frames = []
+            while (frame := await silent.frame(30)) is not None:
+                frames.append(frame[0])
+            assert 9 in frames
+            return time.monotonic() - begun
+
+        _, cut_after = await asyncio.gather(answer(), say_nothing())
+        assert cut_after > 2.5
+        await answering.send(text({"type": "ping", "ref": "still"}))
+        await until(answering, "pong")
+
+
+async def test_too_many_frames_close_with_4429_and_another_socket_is_no_other_budget(
+        spawn, postgres: PostgresCluster) -> None:
+    daemon = spawn(database_url=postgres.new_database(), name="limits", settings={
+        "SUPD__RATE_LIMIT__ENABLED": "true", "SUPD__RATE_LIMIT__MESSAGE_PER_MINUTE": "1",
+        "SUPD__RATE_LIMIT__MESSAGE_BURST": "20"}).start()
+    async with Rest(daemon.url) as rest:
+        account = await a_user(rest)
+        chat = (await a_chat(account))["id"]
+        async with account.socket() as first:
+            for _ in range(18):
+                await first.message(chat)
+        async with account.socket() as second:
+            with pytest.raises(Problem) as refusal:
+                for _ in range(10):
+                    await second.message(chat)
+            assert refusal.value.status == 429 and refusal.value.code == "rate_limited"
+            assert (await second.call("ping"))["type"] == "pong", "what writes nothing is not counted with it"
+        async with RawConnection(daemon.url) as connection:
+            await authenticated(connection, account)
+            await connection.send(text({"type": "ping"}) * 300)
+            assert await connection.close_code() == 4429
 
 
 @pytest.mark.parametrize("head", [

@@ -119,6 +119,11 @@ class RawConnection:
 
     async def frame(self, deadline_s: float = DEADLINE_S) -> tuple[int, bytes] | None:
         """The next frame as (opcode, payload), or None when the server closed the TCP connection."""
+        found = await self.frame_with_flags(deadline_s)
+        return found and (found[0] & 0x0F, found[1])
+
+    async def frame_with_flags(self, deadline_s: float = DEADLINE_S) -> tuple[int, bytes] | None:
+        """The same with the whole first byte: FIN, the reserved bits (RSV1 = 0x40: compressed) and the opcode."""
         need = 2
         while True:
             while len(self._kept) < need:
@@ -143,7 +148,7 @@ class RawConnection:
                 continue
             opcode, payload = self._kept[0], self._kept[start:start + length]
             self._kept = self._kept[start + length:]
-            return opcode & 0x0F, payload
+            return opcode, payload
 
     async def close_code(self, deadline_s: float = DEADLINE_S) -> int | None:
         """Reads until a close frame: its code, 1005 for an empty one, 1006 for none."""
