@@ -66,7 +66,8 @@ def main():
     cache.mkdir(parents=True, exist_ok=True)
 
     tool = subprocess.run([TOOL, "--version"], check=True, capture_output=True, text=True).stdout
-    base = tool + (ROOT / ".clang-tidy").read_text()
+    checks = (ROOT / ".clang-tidy").read_text()
+    base = {"src": tool + checks, "tests": tool + checks + (ROOT / "tests/.clang-tidy").read_text()}
     recorded = dependencies(build)
     hasher = Hasher()
     wanted = {str(Path(f).resolve()) for f in options.files}
@@ -81,7 +82,8 @@ def main():
         if headers is None:
             print(f"tidy: {file} is not built, build first")
             return 1
-        stamp = cache / key_of(command, headers, hasher, base)
+        folder = os.path.relpath(file, ROOT).split(os.sep)[0]
+        stamp = cache / key_of(command, headers, hasher, base[folder])
         if stamp.exists():
             stamp.touch()
         else:
