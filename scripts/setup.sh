@@ -52,7 +52,7 @@ read_settings
 # --- folders ----------------------------------------------------------------------------------------------------------
 
 install -d -m 700 "$secrets" "$var/deploy" "$var/snapshots" "$var/letsencrypt"
-for service in s3 prometheus alertmanager loki alloy grafana mail; do
+for service in postgres-socket s3 prometheus alertmanager loki alloy grafana mail; do
     install -d -m 700 "$var/data/$service"
 done
 install -d -m 755 "$var" "$var/nginx" "$var/nginx/run" "$var/tls" "$var/www" "$var/www/assets" "$var/www/.well-known" \

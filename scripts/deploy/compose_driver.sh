@@ -5,7 +5,7 @@
 compose() { (cd "$home" && docker compose "$@"); }
 
 # The engine's own words may name the project before what was asked; these are the facts of one container.
-compose_container() { docker ps -aq --filter "label=com.docker.compose.project=${COMPOSE_PROJECT_NAME:-supd}" --filter "label=com.docker.compose.service=$1" | head -n 1; }
+compose_container() { docker ps -aq --filter "label=com.docker.compose.project=${COMPOSE_PROJECT_NAME:-supd}" --filter "label=com.docker.compose.service=$1" --filter label=com.docker.compose.oneoff=False | head -n 1; }
 compose_fact() {
     local container
     container=$(compose_container "$1")
