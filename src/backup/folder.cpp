@@ -9,17 +9,28 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <system_error>
 
 namespace supd::backup {
 namespace fs = std::filesystem;
 namespace {
 
 constexpr const char* kLockFile = ".lock";
+constexpr const char* kLedgerLockFile = ".ledger.lock";
 constexpr std::string_view kPartial = ".partial";
 
-File open_lock(const fs::path& folder) {
+File open_lock(const fs::path& folder, const char* name) {
     if (fs::create_directories(folder)) fs::permissions(folder, fs::perms::owner_all);
-    return File(folder / kLockFile, O_RDWR | O_CREAT | O_NOFOLLOW, S_IRUSR | S_IWUSR);
+    return File(folder / name, O_RDWR | O_CREAT | O_NOFOLLOW, S_IRUSR | S_IWUSR);
+}
+
+void remove_leftovers(const fs::path& folder, bool of_ledger) {
+    for (const auto& entry : fs::directory_iterator(folder)) {
+        const std::string name = entry.path().filename();
+        if (name.ends_with(kPartial) && name.starts_with("." + std::string(kLedger) + "-") == of_ledger)
+            fs::remove(entry.path());
+    }
 }
 
 std::string digits_of(const std::string& time) {
@@ -31,11 +42,16 @@ std::string digits_of(const std::string& time) {
 
 }  // namespace
 
-FolderLock::FolderLock(const fs::path& folder) : file_(open_lock(folder)) {
+FolderLock::FolderLock(const fs::path& folder) : file_(open_lock(folder, kLockFile)) {
     if (::flock(file_.get(), LOCK_EX | LOCK_NB) != 0)
-        throw FolderBusy("another backup or restore is at work in " + folder.string());
-    for (const auto& entry : fs::directory_iterator(folder))
-        if (entry.path().filename().string().ends_with(kPartial)) fs::remove(entry.path());
+        throw ArchiveError("another backup or restore is at work in " + folder.string());
+    remove_leftovers(folder, false);
+}
+
+LedgerLock::LedgerLock(const fs::path& folder) : file_(open_lock(folder, kLedgerLockFile)) {
+    while (::flock(file_.get(), LOCK_EX) != 0)
+        if (errno != EINTR) throw std::system_error(errno, std::generic_category(), folder.string());
+    remove_leftovers(folder, true);
 }
 
 fs::path archive_path(const fs::path& folder, const std::string& kind, const std::string& created_at) {

@@ -13,16 +13,21 @@ namespace supd::backup {
 
 inline constexpr const char* kSuffix = ".supd";
 
-class FolderBusy : public ArchiveError {
-public:
-    using ArchiveError::ArchiveError;
-};
-
 /// Held while an archive is written; makes the folder (0700) and removes what a killed writer left. Throws
-/// FolderBusy when another process holds it.
+/// ArchiveError when another process holds it.
 class FolderLock {
 public:
     explicit FolderLock(const std::filesystem::path& folder);
+
+private:
+    File file_;
+};
+
+/// The same for the copies of the ledger, which are written beside a backup that is under way: waits for its
+/// turn, which is short.
+class LedgerLock {
+public:
+    explicit LedgerLock(const std::filesystem::path& folder);
 
 private:
     File file_;

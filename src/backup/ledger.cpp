@@ -39,6 +39,7 @@ std::size_t add(db::Connection& connection, const std::vector<store::Erased>& ro
 fs::path write_ledger(db::Transaction& tx, const Settings& settings) {
     const auto archives = archives_in(settings.folder, kBackup);
     if (archives.empty() || !store::has_ledger(tx)) return {};
+    const LedgerLock lock(settings.folder);
     const auto state = store::describe(tx);
     Head head;
     head.kind = kLedger;
@@ -81,13 +82,7 @@ std::size_t replay_ledger(const std::string& url, const Settings& settings, cons
 
 bool export_ledger(db::Transaction& tx, const Settings& settings) {
     store::prune_ledger(tx, kSessionEntriesKeptDays);
-    if (archives_in(settings.folder, kBackup).empty()) return false;
-    try {
-        const FolderLock lock(settings.folder);
-        write_ledger(tx, settings);
-    } catch (const FolderBusy&) {
-        return false;  // a backup is under way, and writes the copy itself
-    }
+    write_ledger(tx, settings);
     return false;
 }
 

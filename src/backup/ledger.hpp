@@ -14,8 +14,7 @@ namespace supd::backup {
 inline constexpr const char* kLedger = "ledger";       // kind of archive, and its part
 inline constexpr std::size_t kMaxLedger = 512U << 20;  // of one copy
 
-/// Writes the copy of the newest archive anew; the path, empty when there is no archive yet. The caller holds
-/// the lock of the folder.
+/// Writes the copy of the newest archive anew; the path, empty when there is no archive yet.
 std::filesystem::path write_ledger(db::Transaction& tx, const Settings& settings);
 
 /// Adds to the ledger of the database at `url` what the copies in the folder and the database at `live_url`

@@ -9,8 +9,8 @@ namespace supd::backup {
 /// used.
 inline constexpr int kSessionEntriesKeptDays = 90;
 
-/// A periodic job (<supd/jobs/queue.hpp>): writes the copy that belongs to the newest archive, unless a
-/// backup is under way in the folder. Always false: there is no more of it.
+/// A periodic job (<supd/jobs/queue.hpp>): writes the copy that belongs to the newest archive. Always
+/// false: there is no more of it.
 bool export_ledger(db::Transaction& tx, const Settings& settings);
 
 }  // namespace supd::backup
