@@ -1,6 +1,7 @@
 #include "app.hpp"
 
 #include "health.hpp"
+#include "heartbeat.hpp"
 #include "observe.hpp"
 #include "observe_machine.hpp"
 #include "periodic_jobs.hpp"
@@ -182,6 +183,7 @@ struct App::Parts {
     std::string url;
     metrics::Registry metrics{version(), commit()};
     async::IoThreads io;
+    Heartbeat heartbeat{io};
     async::BlockingPool cpu{"cpu", cpu_limits()};
     db::Database database;
     chatlog::Reader reader;
@@ -359,6 +361,10 @@ void App::reload_certificate() {
         const auto fault = p.tls->reload();
         if (!fault.empty()) base::log::error("tls_reload_failed", {{"error", fault}});
     }
+}
+
+bool App::io_threads_turn() {
+    return parts_->heartbeat.beat();
 }
 
 const http::Router& App::routes() const {

@@ -38,6 +38,8 @@ public:
     void stop();
     /// Reads the certificate and its key again; what is wrong with them is logged and changes nothing.
     void reload_certificate();
+    /// Every io thread has turned since the last call; after start(), one caller.
+    bool io_threads_turn();
 
     const http::Router& routes() const;
     const ws::Commands& commands() const;

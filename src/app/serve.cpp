@@ -5,6 +5,7 @@
 #include "config_keys.hpp"
 #include "database_access.hpp"
 #include "secrets.hpp"
+#include "service_notify.hpp"
 #include "signals.hpp"
 
 #include <supd/base/log.hpp>
@@ -14,6 +15,7 @@
 #include <signal.h>
 #include <sys/resource.h>
 
+#include <cerrno>
 #include <chrono>
 #include <iostream>
 
@@ -60,7 +62,26 @@ void reload(App& app, const Config& running, const std::function<Config()>& rere
     }
 }
 
-void serve(const Config& given, const std::function<Config()>& reread, Signals& signals) {
+// SIGHUP reloads; the stop ends it. Meanwhile systemd is told that all is well, as long as it is.
+void attend(App& app, const Config& given, const std::function<Config()>& reread, Signals& signals,
+            const ServiceNotify& service) {
+    for (;;) {
+        switch (signals.wait(service.watchdog())) {
+            case Signals::Woken::stop:
+                return;
+            case Signals::Woken::time:
+                if (app.io_threads_turn()) service.send("WATCHDOG=1");
+                break;
+            case Signals::Woken::hangup:
+                service.reloading();
+                reload(app, given, reread);
+                service.ready();
+        }
+    }
+}
+
+void serve(const Config& given, const std::function<Config()>& reread, Signals& signals,
+           const ServiceNotify& service) {
     auto config = given;
     fill_generated_secrets(config);
     auto migrations = db::embedded_migrations();  // before a server is started for them
@@ -72,10 +93,11 @@ void serve(const Config& given, const std::function<Config()>& reread, Signals& 
     {
         App app(config, database.url());
         app.start();
+        service.ready();
         std::cout << app.ready_line() << std::endl;
         base::log::info("ready", {{"version", version()}, {"mode", config.mode}});
-        while (signals.wait_for_hangup())
-            reload(app, given, reread);
+        attend(app, given, reread, signals, service);
+        service.stopping();
         base::log::info("stopping");
         app.stop();
     }
@@ -85,12 +107,14 @@ void serve(const Config& given, const std::function<Config()>& reread, Signals& 
 }  // namespace
 
 int run_serve(const Config& given, const std::function<Config()>& reread) {
+    const ServiceNotify service;  // before the first thread
+    service.send("STATUS=starting");
     const std::chrono::seconds grace(given.server.grace_s);
     Signals signals(given.embedded_database() ? grace + kHardStop : grace);
     signal(SIGPIPE, SIG_IGN);
     raise_descriptor_limit();
     try {
-        serve(given, reread, signals);
+        serve(given, reread, signals, service);
     } catch (const std::exception& error) {
         if (!signals.stopping()) throw;
         base::log::warn("stopped_while_starting", {{"error", error.what()}});

@@ -55,12 +55,16 @@ base::Monotonic::time_point Signals::deadline() const {
     return deadline_;
 }
 
-bool Signals::wait_for_hangup() {
+Signals::Woken Signals::wait(std::optional<std::chrono::microseconds> time) {
     std::unique_lock lock(mutex_);
-    changed_.wait(lock, [this] { return stopping() || hangups_ > 0; });
-    if (stopping()) return false;
+    const auto woken = [this] { return stopping() || hangups_ > 0; };
+    if (!time)
+        changed_.wait(lock, woken);
+    else if (!changed_.wait_for(lock, *time, woken))
+        return Woken::time;
+    if (stopping()) return Woken::stop;
     hangups_ = 0;
-    return true;
+    return Woken::hangup;
 }
 
 bool Signals::wait_for_stop(std::chrono::milliseconds time) {

@@ -8,6 +8,7 @@
 #include <chrono>
 #include <condition_variable>
 #include <mutex>
+#include <optional>
 #include <stop_token>
 #include <thread>
 
@@ -30,8 +31,9 @@ public:
     std::stop_token stop_token() const noexcept { return stop_.get_token(); }
     /// Of a stop under way.
     base::Monotonic::time_point deadline() const;
-    /// Waits for SIGHUP; false: for the stop instead.
-    bool wait_for_hangup();
+    enum class Woken { hangup, stop, time };
+    /// Waits for SIGHUP or the stop, at most for `time` when there is one.
+    Woken wait(std::optional<std::chrono::microseconds> time);
     /// True when the stop was asked for within the time.
     bool wait_for_stop(std::chrono::milliseconds time);
 
