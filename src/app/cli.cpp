@@ -3,6 +3,8 @@
 #include "app.hpp"
 #include "commands.hpp"
 #include "config.hpp"
+#include "doctor.hpp"
+#include "doctor_report.hpp"
 #include "serve.hpp"
 
 #include <supd/backup/archive.hpp>
@@ -54,6 +56,7 @@ public:
         add_jobs();
         add_backup();
         add_healthcheck();
+        add_doctor();
         auto* routes = command(app_, "routes", "List the routes and the commands of the WebSocket",
                                [this] { return print_routes(routes_json_); });
         routes->add_flag("--json", routes_json_, "As JSON");
@@ -91,10 +94,14 @@ private:
                          std::function<int(const LoadedConfig&)> action) {
         auto* sub = command(parent, name, about,
                             [this, action = std::move(action)] { return action(flags_.load()); });
-        sub->add_option("--config", flags_.file, "TOML file; see config/supd.example.toml")
-            ->envname("SUPD_CONFIG");
-        sub->add_option("--data-dir", flags_.data_dir, "Folder for the embedded database and secrets");
+        add_config_options(*sub);
         return sub;
+    }
+
+    void add_config_options(CLI::App& sub) {
+        sub.add_option("--config", flags_.file, "TOML file; see config/supd.example.toml")
+            ->envname("SUPD_CONFIG");
+        sub.add_option("--data-dir", flags_.data_dir, "Folder for the embedded database and secrets");
     }
 
     static CLI::App* group(CLI::App& parent, const std::string& name, const std::string& about) {
@@ -245,6 +252,28 @@ private:
         check->add_option("--admin-port", flags_.admin_port, "TCP port of the admin listener");
     }
 
+    void add_doctor() {
+        auto* doctor = app_.add_subcommand("doctor", "Look for what is wrong with this installation");
+        doctor->callback([this, doctor] {
+            if (!doctor->get_subcommands().empty()) return;
+            action_ = [this] {
+                doctor_.config_file = flags_.file;
+                return run_doctor([this] { return flags_.load(); }, doctor_);
+            };
+        });
+        add_config_options(*doctor);
+        doctor->add_flag("--json", doctor_.json, "As JSON");
+        doctor->add_option("--url", doctor_.url, "The server as clients see it: https://chat.example.org");
+        doctor->add_flag("--slow", doctor_.slow, "Also wait for the idle time-out of the WebSocket");
+        doctor->add_option("--token-file", doctor_.token_file, "An access token, for a longer --slow")
+            ->check(CLI::ExistingFile);
+        auto* report = configured(
+            *doctor, "db", "What is slow, large or dead in the database",
+            [this](const LoadedConfig& loaded) { return report_database(loaded.config, report_); });
+        report->add_option("--top", report_.top, "Rows of each list")->check(CLI::Range(1, 100));
+        report->add_flag("--json", report_.json, "As JSON");
+    }
+
     CLI::App app_{"supd, a messenger daemon"};
     ConfigFlags flags_;
     MigrateOptions migrate_;
@@ -254,6 +283,8 @@ private:
     JobsOptions jobs_;
     bool all_jobs_ = false;
     BackupOptions backup_;
+    DoctorOptions doctor_;
+    ReportOptions report_;
     std::function<int()> action_;
 };
 

@@ -67,7 +67,7 @@ private:
     std::atomic<double> w_age_s_;  // NaN: not known
 };
 
-/// `GET /`, `/.well-known/supd`, `GET /api/v1/server`, the API documents.
+/// `GET /`, `/.well-known/supd`, `GET /api/v1/server`, `GET /api/v1/client`, the API documents.
 void add_public_pages(http::Router& router, const Config& config);
 /// The limits that a client can hit, as a JSON object: for hello and GET /api/v1/server.
 std::string limits_json(const Config& config);

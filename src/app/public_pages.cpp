@@ -60,6 +60,14 @@ std::string server_json(const Config& config) {
     return out.dump();
 }
 
+// Whom the server takes the client for, which only the client can check: behind a wrong proxy all are one.
+asio::awaitable<Reply> describe_client(Request request) {
+    nlohmann::ordered_json out;
+    out["address"] = request.remote.to_string();
+    out["secure"] = request.secure;
+    co_return Reply::json(out.dump());
+}
+
 asio::awaitable<Reply> answer(Reply reply) {
     co_return reply;
 }
@@ -78,6 +86,7 @@ void add_public_pages(http::Router& router, const Config& config) {
                 constant("text/html; charset=utf-8", front_page(config.name))});
     router.add({"GET", "/api/v1/server", Policy::open, Limit::none, "get_server",
                 constant("application/json", server_json(config))});
+    router.add({"GET", "/api/v1/client", Policy::open, Limit::none, "get_client", &describe_client});
     nlohmann::ordered_json discovery;
     discovery["api"] = "/api/v1";
     discovery["websocket"] = "/ws";

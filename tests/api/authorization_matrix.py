@@ -83,6 +83,7 @@ ROWS: dict[str, Row] = {
     "GET /readyz": Row(everybody({200}), open={200}),
     "GET /.well-known/supd": Row(everybody({200}), open={200}),
     f"GET {V1}/server": Row(everybody({200}), open={200}),
+    f"GET {V1}/client": Row(everybody({200}), open={200}),
     f"GET {V1}/openapi.json": Row(everybody({200}), open={200}),
     f"GET {V1}/asyncapi.json": Row(everybody({200}), open={200}),
     f"POST {V1}/auth/register": Row(everybody({201}), open={201},

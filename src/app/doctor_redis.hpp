@@ -1,0 +1,31 @@
+// What the doctor reads of a Redis, and how it judges it.
+#pragma once
+
+#include "doctor.hpp"
+
+#include <optional>
+
+namespace supd::app {
+
+struct RedisUrl {
+    bool tls = false;
+    std::string user;
+    std::string password;
+    std::string host;
+    std::uint16_t port = 6379;
+
+    /// redis[s]://[[user]:password@]host[:port][/...]; of several hosts the first. Percent signs are decoded.
+    static std::optional<RedisUrl> parse(std::string_view text);
+};
+
+struct RedisFacts {
+    std::string refusal;  ///< what it said instead of PONG
+    std::string policy;   ///< empty: it does not say
+    double maximum = 0;   ///< bytes; 0 = no bound
+    double used = 0;
+};
+Judgement judge_redis_answer(const RedisFacts& facts);
+Judgement judge_redis_eviction(const RedisFacts& facts);
+Judgement judge_redis_memory(const RedisFacts& facts);
+
+}  // namespace supd::app
