@@ -38,7 +38,7 @@ OWNERS = [
     ("boost/beast", {"blob", "http", "ws", "net"}),
     ("zlib", {"ws"}),
     ("spdlog/", {"base"}),
-    ("fmt/", {"base"}),
+    ("fmt/", {"app", "base"}),
     ("prometheus/", {"metrics"}),
     ("toml++/", {"app"}),
     ("CLI/", {"app", "main"}),
