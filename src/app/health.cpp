@@ -82,8 +82,8 @@ Reply Health::report(const Probe& probe, const nlohmann::ordered_json& detail) c
     const auto seconds = [](const std::optional<double>& age) {
         return age ? nlohmann::ordered_json(static_cast<std::int64_t>(*age)) : nlohmann::ordered_json();
     };
-    out["backup"] = {{"age_s", seconds(now.backups.created)},
-                     {"verified_age_s", seconds(now.backups.verified)}};
+    out["backup"] = {{"age_s", seconds(probe.backups.created)},
+                     {"verified_age_s", seconds(probe.backups.verified)}};
     out["uptime_s"] =
         std::chrono::duration_cast<std::chrono::seconds>(base::Monotonic::now() - started_).count();
     if (!detail.is_null()) out["detail"] = detail;

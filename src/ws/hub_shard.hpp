@@ -80,8 +80,7 @@ private:
     asio::awaitable<void> sweep();
     void tell(const Mark& mark);
     std::int64_t* marks_told(MarkOwner owner);
-    asio::awaitable<void> tell_moved_marks(const std::vector<LogSource::MarkHead>& heads,
-                                           std::uint64_t since);
+    asio::awaitable<void> tell_moved_marks(std::vector<LogSource::MarkHead> heads, std::uint64_t since);
     asio::awaitable<void> send_missed_marks();
     void send_cursors(const std::string& cursor, std::uint64_t w);
 

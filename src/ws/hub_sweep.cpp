@@ -99,7 +99,7 @@ asio::awaitable<void> Hub::Shard::sweep() {
     for (const auto& chat : begun)
         co_await fill_now(chat, std::numeric_limits<std::int64_t>::max());
     joined_chats_.erase(joined_chats_.begin(), joined_chats_.begin() + std::ssize(begun));
-    co_await tell_moved_marks(marks, since);
+    co_await tell_moved_marks(std::move(marks), since);
     co_await send_missed_marks();
     swept_w_ = std::min(first->w, oldest_joiner_);
     send_cursors(first->cursor, first->w);
@@ -125,7 +125,7 @@ std::int64_t* Hub::Shard::marks_told(MarkOwner owner) {
 }
 
 // Those that another process wrote, and those whose answer was lost here.
-asio::awaitable<void> Hub::Shard::tell_moved_marks(const std::vector<LogSource::MarkHead>& heads,
+asio::awaitable<void> Hub::Shard::tell_moved_marks(std::vector<LogSource::MarkHead> heads,
                                                    std::uint64_t since) {
     for (std::size_t i = 0; i < heads.size(); i += kMarksPage) {
         const std::span page(heads.data() + i, std::min(kMarksPage, heads.size() - i));
