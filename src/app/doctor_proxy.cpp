@@ -17,7 +17,8 @@ constexpr std::int64_t kCertificateFails = 3;   // days
 constexpr std::int64_t kCertificateWarns = 20;  // certbot renews 30 days before the end
 constexpr std::int64_t kClockWarns = 5;         // seconds; Date has no fractions, and the way takes time
 constexpr std::int64_t kClockFails = 60;
-constexpr std::size_t kUsualBodyLimit = 256 * 1024;
+constexpr std::size_t kUsualMessageBody = 160 * 1024;
+constexpr std::size_t kUsualAccountBody = 16 * 1024;
 
 http::FetchAnswer get(const http::Url& url, const std::string& target, bool verify) {
     http::FetchRequest request;
@@ -28,11 +29,11 @@ http::FetchAnswer get(const http::Url& url, const std::string& target, bool veri
     return http::fetch(request);
 }
 
-int post_status(const http::Url& url, std::size_t bytes, bool verify) {
+int post_status(const http::Url& url, const char* target, std::size_t bytes, bool verify) {
     http::FetchRequest request;
     request.method = "POST";
     request.url = url;
-    request.target = "/api/v1/auth/refresh";  // blanks are no token: refused, and what counts is by whom
+    request.target = target;  // blanks are no request: refused, and what counts is by whom
     request.verify = verify;
     request.headers = {{"Content-Type", "application/json"}};
     request.body.assign(bytes, ' ');
@@ -58,12 +59,13 @@ std::string connect_mend(net::OutboundError::Kind kind) {
     return "see the proxy's error log, and whether it reaches supd";
 }
 
-std::size_t body_limit(const http::Url& url, bool verify) {
+// What supd says of itself, or the usual when something else answers.
+std::size_t body_limit(const http::Url& url, const char* kind, std::size_t usual, bool verify) {
     const auto parsed = nlohmann::json::parse(get(url, "/api/v1/server", verify).body, nullptr, false);
-    if (!parsed.is_object()) return kUsualBodyLimit;
+    if (!parsed.is_object()) return usual;
     const auto limits = parsed.find("limits");
-    if (limits == parsed.end() || !limits->is_object()) return kUsualBodyLimit;
-    return limits->value("body_bytes", kUsualBodyLimit);
+    if (limits == parsed.end() || !limits->is_object()) return usual;
+    return limits->value(kind, usual);
 }
 
 void examine_client(const http::Url& url, bool verify, Findings& out) {
@@ -90,9 +92,12 @@ void examine_reached(const http::Url& url, const http::FetchAnswer& first, const
         out.push_back({"proxy.certificate", not_looked_at("the URL is plain http")});
     out.push_back({"clock.http", judge_date(std::string(first.header("date")), now)});
     examine_client(url, verify, out);
-    const auto limit = body_limit(url, verify);
-    out.push_back({"proxy.body_limit", judge_bodies(post_status(url, limit, verify),
-                                                    post_status(url, limit + 1, verify), limit)});
+    // The largest has to reach supd; one over the smallest has to come back with supd's answer.
+    const auto largest = body_limit(url, "message_body_bytes", kUsualMessageBody, verify);
+    const auto smallest = body_limit(url, "account_body_bytes", kUsualAccountBody, verify);
+    out.push_back({"proxy.body_limit",
+                   judge_bodies(post_status(url, "/api/v1/messages", largest, verify),
+                                post_status(url, "/api/v1/auth/refresh", smallest + 1, verify), largest)});
     const auto metrics = get(url, "/metrics", verify);
     out.push_back({"proxy.metrics_hidden", judge_metrics_hidden(metrics.status, metrics.body)});
     auto socket = examine_socket(url, verify, options);
@@ -156,7 +161,7 @@ Judgement judge_bodies(int at_the_limit, int over_it, std::size_t limit) {
                      "raise the proxy's limit (nginx: client_max_body_size) to at least " +
                          std::to_string(limit) + " bytes");
     if (over_it != 413)
-        return warns("a body over " + size + " is not refused with 413 but with " + std::to_string(over_it),
+        return warns("a body that is too large is not refused with 413 but with " + std::to_string(over_it),
                      "let the proxy pass supd's answer on, and refuse with 413 itself");
     return all_well("bodies up to " + size + " get through, larger ones are refused");
 }

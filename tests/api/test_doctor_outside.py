@@ -146,7 +146,8 @@ class Answers(socketserver.StreamRequestHandler):
 
 @pytest.mark.parametrize("policy, user, expected", [
     ("noeviction", ":s3cret@", set()), ("allkeys-lru", ":s3cret@", {"redis.eviction"}),
-    ("noeviction", "", {"redis.reachable"}), ("noeviction", ":wr0ng@", {"redis.reachable"})])
+    ("noeviction", "", {"redis.reachable"}), ("noeviction", ":wr0ng@", {"redis.reachable"})],
+    ids=("right", "eviction", "no password", "wrong password"))
 def test_redis(tmp_path: Path, policy: str, user: str, expected: set[str]) -> None:
     with FakeRedis(policy, "s3cret") as redis:
         found = doctor(tmp_path, REDIS_URL=f"redis://{user}127.0.0.1:{redis.server_address[1]}/0")

@@ -42,7 +42,7 @@ class S3:
     def __init__(self, binary: Path, folder: Path, certificate: Path | None = None, key: Path | None = None) -> None:
         self.root = folder / "s3"
         (self.root / self.bucket).mkdir(parents=True)
-        metadata = folder / "s3-metadata"
+        metadata = folder / "metadata"  # no name that begins like the root's: versitygw takes it for one inside
         metadata.mkdir()
         self.port = free_port()
         self.url = f"{'https' if certificate else 'http'}://127.0.0.1:{self.port}"
