@@ -68,9 +68,9 @@ std::vector<Key> make_keys() {
          "69."},
 
         {"redis", "url", SecretPlace{[](C& c) -> auto& { return c.redis.url; }}, "REDIS_URL",
-         "redis://[:password@]host:port or rediss://... Used once several processes share one database; a "
-         "single\n"
-         "process needs none."},
+         "redis://[:password@]host:port or rediss://... Read and checked, not used yet: processes hear of "
+         "each other "
+         "through PostgreSQL."},
 
         {"auth", "jwt_secret", SecretPlace{[](C& c) -> auto& { return c.auth.jwt_secret; }}, "JWT_SECRET",
          "Signs access tokens; at least 32 bytes, e.g. from `openssl rand -base64 48`. In development one "
@@ -231,7 +231,7 @@ std::string_view section_about(std::string_view section) {
     if (section == "server") return "Listeners and the process.";
     if (section == "tls") return "Native TLS on the public listener.";
     if (section == "database") return "PostgreSQL, the only truth.";
-    if (section == "redis") return "Hints between processes.";
+    if (section == "redis") return "For hints between processes, later.";
     if (section == "auth") return "Accounts and tokens.";
     if (section == "rate_limit") return "Token buckets, per user and per address.";
     if (section == "websocket") return "/ws";

@@ -18,12 +18,6 @@ RULE_FILES = sorted((MONITORING / "rules").glob("*.yml"))
 DASHBOARD_FILES = sorted((MONITORING / "grafana/dashboards").glob("*.json"))
 INCIDENTS = REPOSITORY / "docs/runbooks/incidents.md"
 
-# Parts that a tree may come without. What is there is checked like everything else.
-OPTIONAL_FILES = {
-    "docs/backup.md", "docs/scaling.md", "docs/install.md", "docs/deploy.md", "scripts/setup.sh", "scripts/deploy.sh", "scripts/rollback.sh",
-    "scripts/status.sh", "scripts/migrate.sh", "scripts/backup.sh", "scripts/restore.sh", "scripts/init-letsencrypt.sh", "docker/Dockerfile",
-}
-
 WORD = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
 # Words of PromQL that are no metric. A function is known by its bracket.
 KEYWORDS = frozenset(("and", "or", "unless", "by", "without", "on", "ignoring", "group_left", "group_right", "offset", "bool", "inf", "nan"))
@@ -112,5 +106,5 @@ def anchors_of(markdown: Path) -> set[str]:
             for title in re.findall(r"^#{1,6} +(.+?)\s*$", text, re.M)}
 
 
-def exists_or_may_be_missing(path: str) -> bool:
-    return (REPOSITORY / path).exists() or path in OPTIONAL_FILES
+def exists(path: str) -> bool:
+    return (REPOSITORY / path).exists()

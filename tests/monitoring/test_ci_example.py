@@ -8,7 +8,7 @@ import subprocess
 import pytest
 import yaml
 
-from monitored import REPOSITORY, exists_or_may_be_missing
+from monitored import REPOSITORY, exists
 
 # `on` is a word to BaseLoader and True to the others.
 WORKFLOW = yaml.load((REPOSITORY / "docs/ci/github-actions.yml").read_text(), yaml.BaseLoader)
@@ -47,7 +47,7 @@ def test_a_step_can_be_run(name: str, step: dict) -> None:
     assert done.returncode == 0, done.stderr
     assert "${{" not in step["run"], "what GitHub puts in is no text of ours: by the environment only"
     for script in re.findall(r"(?<![\w/.])((?:scripts|docker)/[\w./-]+)", step["run"]):
-        assert exists_or_may_be_missing(script), script
+        assert exists(script), script
 
 
 def test_what_is_deployed_was_tested() -> None:

@@ -10,13 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from monitored import REPOSITORY, anchors_of, exists_or_may_be_missing
+from monitored import REPOSITORY, anchors_of, exists
 from rig.daemon import find_binary
 
 PAGES = sorted((REPOSITORY / "docs/runbooks").glob("*.md")) + [REPOSITORY / "docs" / name for name in ("monitoring.md", "kubernetes.md")]
 NEEDED = ("README", "install", "upgrade", "rollback", "restore", "scaling", "incidents", "routine", "troubleshooting", "security-checklist")
-# A build may come without these. What is there is checked like everything else.
-OPTIONAL_COMMANDS = {"backup", "restore", "doctor"}
 COMMAND = re.compile(r"(?:^|[\s|;&(])(?:supd|supd-cli) ((?:[a-z][\w-]*)(?: [^|;&)<>`\n]*)?)")
 
 
@@ -55,9 +53,8 @@ def fault_of(command: str) -> str | None:
     path: tuple[str, ...] = ()
     while words and (known := subcommands_of(path)):
         if words[0] not in known:
-            missing = not path and words[0] in OPTIONAL_COMMANDS
             # `supd doctor` by itself is a command, too: what follows it may be an option.
-            return None if missing or words[0].startswith("-") else f"there is no supd {' '.join((*path, words[0]))}"
+            return None if words[0].startswith("-") else f"there is no supd {' '.join((*path, words[0]))}"
         path += (words.pop(0),)
     for word in words:
         if word.startswith("--") and not re.search(rf"{re.escape(word.partition('=')[0])}\b", help_of(path)):
@@ -87,7 +84,7 @@ def test_wrong_commands_are_noticed(binary: str) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_scripts_and_files_exist(page: Path) -> None:
     named = {path.rstrip("./") for line in typed_in(page) for path in re.findall(r"(?<![\w/.-])((?:scripts|docker|docs|tests|config)/[\w./-]*\w)", line)}
-    assert not [path for path in sorted(named) if not exists_or_may_be_missing(path)]
+    assert not [path for path in sorted(named) if not exists(path)]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
@@ -96,7 +93,7 @@ def test_links_lead_somewhere(page: Path) -> None:
         path, _, anchor = target.partition("#")
         assert "://" not in target, "a runbook works without the web"
         other = (page.parent / path).resolve() if path else page
-        assert exists_or_may_be_missing(str(other.relative_to(REPOSITORY))), target
+        assert exists(str(other.relative_to(REPOSITORY))), target
         if anchor and other.exists():
             assert anchor in anchors_of(other), target
 
