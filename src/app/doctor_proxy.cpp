@@ -17,8 +17,7 @@ constexpr std::int64_t kCertificateFails = 3;   // days
 constexpr std::int64_t kCertificateWarns = 20;  // certbot renews 30 days before the end
 constexpr std::int64_t kClockWarns = 5;         // seconds; Date has no fractions, and the way takes time
 constexpr std::int64_t kClockFails = 60;
-constexpr std::size_t kUsualMessageBody = 160 * 1024;
-constexpr std::size_t kUsualAccountBody = 16 * 1024;
+constexpr std::size_t kUsualBodyLimit = 16 * 1024;
 
 http::FetchAnswer get(const http::Url& url, const std::string& target, bool verify) {
     http::FetchRequest request;
@@ -29,11 +28,11 @@ http::FetchAnswer get(const http::Url& url, const std::string& target, bool veri
     return http::fetch(request);
 }
 
-int post_status(const http::Url& url, const char* target, std::size_t bytes, bool verify) {
+int post_status(const http::Url& url, std::size_t bytes, bool verify) {
     http::FetchRequest request;
     request.method = "POST";
     request.url = url;
-    request.target = target;  // blanks are no request: refused, and what counts is by whom
+    request.target = "/api/v1/auth/refresh";  // blanks are no token: refused, and what counts is by whom
     request.verify = verify;
     request.headers = {{"Content-Type", "application/json"}};
     request.body.assign(bytes, ' ');
@@ -59,13 +58,14 @@ std::string connect_mend(net::OutboundError::Kind kind) {
     return "see the proxy's error log, and whether it reaches supd";
 }
 
-// What supd says of itself, or the usual when something else answers.
-std::size_t body_limit(const http::Url& url, const char* kind, std::size_t usual, bool verify) {
+// Of the routes of accounts, one of which is asked. What is larger would be on its way still when supd
+// refuses it.
+std::size_t body_limit(const http::Url& url, bool verify) {
     const auto parsed = nlohmann::json::parse(get(url, "/api/v1/server", verify).body, nullptr, false);
-    if (!parsed.is_object()) return usual;
+    if (!parsed.is_object()) return kUsualBodyLimit;
     const auto limits = parsed.find("limits");
-    if (limits == parsed.end() || !limits->is_object()) return usual;
-    return limits->value(kind, usual);
+    if (limits == parsed.end() || !limits->is_object()) return kUsualBodyLimit;
+    return limits->value("account_body_bytes", kUsualBodyLimit);
 }
 
 void examine_client(const http::Url& url, bool verify, Findings& out) {
@@ -92,12 +92,9 @@ void examine_reached(const http::Url& url, const http::FetchAnswer& first, const
         out.push_back({"proxy.certificate", not_looked_at("the URL is plain http")});
     out.push_back({"clock.http", judge_date(std::string(first.header("date")), now)});
     examine_client(url, verify, out);
-    // The largest has to reach supd; one over the smallest has to come back with supd's answer.
-    const auto largest = body_limit(url, "message_body_bytes", kUsualMessageBody, verify);
-    const auto smallest = body_limit(url, "account_body_bytes", kUsualAccountBody, verify);
-    out.push_back({"proxy.body_limit",
-                   judge_bodies(post_status(url, "/api/v1/messages", largest, verify),
-                                post_status(url, "/api/v1/auth/refresh", smallest + 1, verify), largest)});
+    const auto limit = body_limit(url, verify);
+    out.push_back({"proxy.body_limit", judge_bodies(post_status(url, limit, verify),
+                                                    post_status(url, limit + 1, verify), limit)});
     const auto metrics = get(url, "/metrics", verify);
     out.push_back({"proxy.metrics_hidden", judge_metrics_hidden(metrics.status, metrics.body)});
     auto socket = examine_socket(url, verify, options);

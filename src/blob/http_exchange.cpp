@@ -109,8 +109,10 @@ private:
 
     template <class S>
     error_code send(S& stream, const HttpRequest& request) {
-        http::request<http::empty_body> head(http::verb::unknown, request.target, 11);
+        http::request<http::empty_body> head;
+        head.version(11);
         head.method_string(request.method);
+        head.target(request.target);
         for (const auto& [name, value] : request.headers)
             head.set(name, value);
         head.set(http::field::connection, "close");

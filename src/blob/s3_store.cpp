@@ -114,7 +114,8 @@ public:
         };
         const auto answer = call("GET", key, {}, {}, sink, begin);
         out.close();
-        if (answer.status == 404) return fs::remove(partial), false;
+        if (answer.status / 100 != 2) fs::remove(partial);
+        if (answer.status == 404) return false;
         must(answer, "fetch", key);
         if (!out || std::to_string(got) != answer.header("content-length")) {
             fs::remove(partial);

@@ -71,7 +71,7 @@ def test_a_right_proxy(served: Daemon, certificates: Certificates, tmp_path: Pat
     ({"forwarded": None}, "proxy.client_address"),
     ({"forwarded": "trusting"}, "proxy.client_address"),
     ({"proto": False}, "proxy.scheme"),
-    ({"body_limit": 100_000}, "proxy.body_limit"),
+    ({"body_limit": 10_000}, "proxy.body_limit"),
     ({"upgrade": False}, "proxy.websocket"),
     ({"metrics": True}, "proxy.metrics_hidden"),
 ], ids=lambda value: value if isinstance(value, str) else next(iter(value)))

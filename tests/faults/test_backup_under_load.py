@@ -33,33 +33,39 @@ async def test_backup_under_load_and_restore(spawn: Callable[..., Daemon], postg
     async with Load([daemon.url], seed, rate=RATE) as load:
         load.start()
         await asyncio.sleep(BEFORE_S)
-        acknowledged = {operation_id: operation for operation_id, operation in load.history.operations.items() if operation.acks}
+        acknowledged = {each.message_id: each.acked_seq for each in load.history.operations.values() if each.acks}
         begun = time.monotonic()
-        done = await asyncio.to_thread(daemon.run, "backup", "create", timeout=120)
+        archive = Path((await supd(daemon, "backup", "create")).splitlines()[0])
         took = time.monotonic() - begun
-        assert done.returncode == 0, done.stderr
-        archive = Path(done.stdout.splitlines()[0])
         await asyncio.sleep(1)
         await load.settle()
-        cursors = {user: (await account.snapshot())["cursor"] for user, account in load.accounts.items()}
-    await asyncio.to_thread(daemon.stop)
-    name = postgres.database_of(daemon.database_url)
-    postgres.sql(f'drop database "{name}"')
-    postgres.sql(f'create database "{name}"')
-    done = await asyncio.to_thread(daemon.run, "restore", str(archive), timeout=120)
+        old_cursors = {user: (await account.snapshot())["cursor"] for user, account in load.accounts.items()}
+        await asyncio.to_thread(daemon.stop)
+        name = postgres.database_of(daemon.database_url)
+        postgres.sql(f'drop database "{name}"')
+        postgres.sql(f'create database "{name}"')
+        await supd(daemon, "restore", str(archive))
+        await supd(daemon, "backup", "verify", str(archive))
+        stored = {row[0]: int(row[1]) for row in postgres.sql("select id, seq from messages", name)}
+        lost = [each for each, seq in acknowledged.items() if stored.get(each) != seq]
+        assert acknowledged and not lost, f"{len(lost)} of {len(acknowledged)} acknowledged before the backup are gone"
+        await asyncio.to_thread(daemon.start)
+        until = time.monotonic() + 60
+        while not all(device.resyncs for device in load.devices):
+            assert time.monotonic() < until, "not every device was told to start over"
+            await asyncio.sleep(0.1)
+        for user, account in load.accounts.items():
+            (await account.get("sync", params={"cursor": old_cursors[user]})).problem(410)
+        for account in list(load.accounts.values())[:5]:
+            snapshot = await account.snapshot()
+            (await account.get("sync", params={"cursor": snapshot["cursor"]})).expect(200)
+            for chat_id, chat in snapshot["chats"].items():
+                seqs = [item["seq"] for item in await account.whole_history(chat_id)]
+                assert seqs == sorted(set(seqs)) and (not seqs or seqs[-1] <= chat["last_seq"])
+    print(f"{len(acknowledged)} acknowledged before, a backup of {archive.stat().st_size} bytes in {took:.1f} s")
+
+
+async def supd(daemon: Daemon, *arguments: str) -> str:
+    done = await asyncio.to_thread(daemon.run, *arguments, timeout=120)
     assert done.returncode == 0, done.stderr
-    done = await asyncio.to_thread(daemon.run, "backup", "verify", str(archive), timeout=120)
-    assert done.returncode == 0, done.stderr
-    ids = {row[0] for row in postgres.sql("select id from messages union all select id from chat_changes", name)}
-    lost = set(acknowledged) - ids
-    assert acknowledged and not lost, f"{len(lost)} of {len(acknowledged)} acknowledged before the backup are gone"
-    await asyncio.to_thread(daemon.start)
-    for user, account in load.accounts.items():
-        (await account.get("sync", params={"cursor": cursors[user]})).problem(410)
-    for account in list(load.accounts.values())[:5]:
-        snapshot = await account.snapshot()
-        for chat_id, chat in snapshot["chats"].items():
-            seqs = [item["seq"] for item in await account.whole_history(chat_id)]
-            assert seqs == sorted(set(seqs)) and (not seqs or seqs[-1] <= chat["last_seq"])
-    await asyncio.gather(*(rest.close() for rest in load.rests))
-    print(f"{len(acknowledged)} acknowledged before, backup of {archive.stat().st_size} bytes in {took:.1f} s")
+    return done.stdout

@@ -10,6 +10,7 @@ import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from time import monotonic
 
 import pytest
 
@@ -51,30 +52,23 @@ async def test_recover_to_a_time(archiving: PostgresCluster, spawn: Callable[...
                              CLUSTER_USER, "-D", base, "-X", "none", "-c", "fast"],
             check=True, capture_output=True, cwd="/", timeout=60, **identity)
         wanted = await ann.send(chat, "before the accident")
-        time = archiving.sql("select clock_timestamp()")[0][0]
+        moment = archiving.sql("select clock_timestamp()")[0][0]
         unwanted = await ann.send(chat, "the accident")
         cursor = (await bob.snapshot())["cursor"]
     await asyncio.to_thread(daemon.stop)
-    archiving.sql("select pg_switch_wal()")
-    last = archiving.sql("select pg_walfile_name(pg_current_wal_lsn())")[0][0]
-    for _ in range(300):
-        if archiving.sql("select coalesce(last_archived_wal, '') from pg_stat_archiver")[0][0] >= previous(last):
-            break
-        await asyncio.sleep(0.1)
+    needed = archiving.sql("select pg_walfile_name(pg_switch_wal())")[0][0]
+    await until(lambda: archiving.sql("select coalesce(last_archived_wal, '') from pg_stat_archiver")[0][0] >= needed)
     archiving.stop_immediate()
     shutil.rmtree(archiving.data)
     base.rename(archiving.data)
     with open(archiving.data / "postgresql.conf", "a", encoding="utf-8") as settings:
-        settings.write(f"restore_command = 'cp {archiving.folder}/wal/%f %p'\nrecovery_target_time = '{time}'\n"
+        settings.write(f"restore_command = 'cp {archiving.folder}/wal/%f %p'\nrecovery_target_time = '{moment}'\n"
                        "recovery_target_action = 'promote'\n")
     (archiving.data / "recovery.signal").touch()
     if os.geteuid() == 0:
         shutil.chown(archiving.data / "recovery.signal", CLUSTER_USER)
     archiving.start()
-    for _ in range(300):
-        if archiving.sql("select pg_is_in_recovery()") == [["f"]]:
-            break
-        await asyncio.sleep(0.1)
+    await until(lambda: archiving.sql("select pg_is_in_recovery()") == [["f"]])
     done = await asyncio.to_thread(daemon.run, "restore", "--recovered")
     assert done.returncode == 0 and "new epoch" in done.stdout, done.stderr
     await asyncio.to_thread(daemon.start)
@@ -89,6 +83,8 @@ async def test_recover_to_a_time(archiving: PostgresCluster, spawn: Callable[...
         assert [event["seq"] for event in events if event.get("chat_id") == chat] == [new["seq"]]
 
 
-def previous(file: str) -> str:
-    """The name of the WAL file before, within the first 255 of a timeline."""
-    return f"{file[:16]}{int(file[16:], 16) - 1:08X}"
+async def until(condition: Callable[[], bool], deadline_s: float = 60) -> None:
+    end = monotonic() + deadline_s
+    while not condition():
+        assert monotonic() < end, "it did not happen in time"
+        await asyncio.sleep(0.1)

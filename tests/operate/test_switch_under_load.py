@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 
 from operate.machine import Machine
 from rig.checker import assert_clean, summary
@@ -15,6 +16,15 @@ RATE = 500.0 if LONG else 100.0
 USERS = 200 if LONG else 30
 CHATS = 60 if LONG else 10
 RECONNECT_P99_S = 3.0
+CONNECTED_DEADLINE_S = 60.0
+
+
+async def all_connected(load: Load) -> None:
+    """A switch moves only who is there."""
+    until = time.monotonic() + CONNECTED_DEADLINE_S
+    while not all(device.connected for device in load.devices):
+        assert time.monotonic() < until, "not all devices came back"
+        await asyncio.sleep(0.05)
 
 
 async def test_nobody_notices_a_deployment(machine, seed: int) -> None:
@@ -27,6 +37,7 @@ async def test_nobody_notices_a_deployment(machine, seed: int) -> None:
         for number in range(SWITCHES):
             expected = ("green", "blue")[number % 2]
             former = here.active
+            await all_connected(load)
             await asyncio.to_thread(here.deploy, "--skip-migrations")
             assert here.serving() == here.active == expected
             assert here.pid(former) is None, "the old colour still runs"
