@@ -39,7 +39,7 @@ void read_message(const base::Json& value) {
     const auto me = caller();
     const auto draft = messages::read_draft(value, me);
     FUZZ_EXPECT(!draft.id.is_nil() && !draft.chat.is_nil());
-    FUZZ_EXPECT(draft.sender == me.user && draft.sender_device == me.device && draft.session.is_nil());
+    FUZZ_EXPECT(draft.sender == me.user && draft.sender_device == me.device && draft.socket == 0);
     FUZZ_EXPECT(draft.type == "text");
     FUZZ_EXPECT(draft.text && !draft.text->empty() && draft.text->size() <= messages::kMaxTextBytes);
     FUZZ_EXPECT(!draft.reply_to || !draft.reply_to->is_nil());
