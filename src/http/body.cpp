@@ -48,7 +48,8 @@ BodyReader::BodyReader(std::string_view head_bytes, const Head& head, std::uint6
     if (head.chunked) {
         impl_->on_chunk = [this](std::uint64_t, beast::string_view extensions, Error& error) {
             const auto line = extensions.data() + extensions.size() + 2 - impl_->put_from;
-            if (static_cast<std::size_t>(line) > kMaxChunkLine)
+            if (static_cast<std::size_t>(line) > kMaxChunkLine ||
+                extensions.find('"') != beast::string_view::npos)
                 error = beast::http::error::bad_chunk_extension;
             // Tiny chunks cost the server more than the client: their number is bounded with the body.
             if (++impl_->chunks > impl_->limit / 16 + 1024) error = beast::http::error::bad_chunk;
@@ -90,6 +91,12 @@ BodyReader::State BodyReader::feed(std::string_view bytes, std::size_t& used) {
             // A chunk line or trailer that is not complete: it waits in the caller's buffer, so it is bounded
             // here.
             const auto waiting = bytes.substr(used);
+            const auto line = waiting.substr(0, waiting.find('\n', 2));
+            // Beast looks for the end of a quoted extension beyond the line; nobody sends one.
+            if (impl_->chunked && line.find('"') != std::string_view::npos) {
+                fault_ = bad();
+                return State::refused;
+            }
             const bool line_ends = waiting.substr(0, kMaxChunkLine).find('\n', 2) != std::string_view::npos;
             if (impl_->chunked && waiting.size() > (line_ends ? kMaxLastChunk : kMaxChunkLine)) {
                 fault_ = bad();

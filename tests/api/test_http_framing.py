@@ -46,6 +46,7 @@ AMBIGUOUS = {
     "no version": b"GET /health\r\n\r\n",
     "a wrong version": b"GET /health HTTP/3.7\r\nHost: x\r\n\r\n",
     "a bad chunk size": POST + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n" + BODY,
+    "an open quote in a chunk extension": POST + b"Transfer-Encoding: chunked\r\n\r\n5;x=\"y\r\n" + BODY + b"\r\n0\r\n\r\n",
     "a huge chunk size": POST + b"Transfer-Encoding: chunked\r\n\r\nffffffffffffffffff\r\n" + BODY,
     "a chunk without its CRLF": POST + b"Transfer-Encoding: chunked\r\n\r\n%x\r\n%sXX0\r\n\r\n" % (len(BODY), BODY),
     "two hosts": b"GET /health HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
