@@ -17,15 +17,8 @@ std::filesystem::path create(const Target& target, const Settings& settings, con
     connection->transact([&](db::Transaction& tx) { write_ledger(tx, settings); });
     std::filesystem::path path;
     connection->transact(db::Access::snapshot, [&](db::Transaction& tx) {
-        const auto state = store::describe(tx);
-        Head head;
-        head.kind = kind;
-        head.supd_version = settings.supd_version;
-        head.schema_version = state.schema_version;
-        head.postgres_version = state.postgres_version;
-        head.epoch = state.epoch;
-        head.created_at = state.now;
-        path = archive_path(settings.folder, kind, state.now);
+        const auto head = head_now(tx, kind, settings);
+        path = archive_path(settings.folder, kind, head.created_at);
         ArchiveWriter archive(path, settings.key, head);
         archive.begin_part(kConfigurationPart);
         archive.write(settings.configuration);

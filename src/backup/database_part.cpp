@@ -62,6 +62,18 @@ std::unique_ptr<db::Connection> session(const std::string& url) {
     return std::make_unique<db::Connection>(url, kLongestStatement, "supd-backup");
 }
 
+Head head_now(db::Transaction& tx, const std::string& kind, const Settings& settings) {
+    const auto state = store::describe(tx);
+    Head head;
+    head.kind = kind;
+    head.supd_version = settings.supd_version;
+    head.schema_version = state.schema_version;
+    head.postgres_version = state.postgres_version;
+    head.epoch = state.epoch;
+    head.created_at = state.now;
+    return head;
+}
+
 ScratchDatabase::ScratchDatabase(const Target& target, const std::string& name)
     : target_(target), name_(name), url_(db::conninfo_with(target.url, {{"dbname", name}})) {
     db::Server(target_.maintenance_url).create(name_, target_.owner);

@@ -16,6 +16,9 @@ inline constexpr std::size_t kMaxCounts = 1024 * 1024;
 /// A session for statements that may take long.
 std::unique_ptr<db::Connection> session(const std::string& url);
 
+/// The head of an archive of that kind that is made in this transaction.
+Head head_now(db::Transaction& tx, const std::string& kind, const Settings& settings);
+
 /// A database that goes away with the object unless it was kept.
 class ScratchDatabase {
 public:

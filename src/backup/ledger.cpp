@@ -40,14 +40,7 @@ fs::path write_ledger(db::Transaction& tx, const Settings& settings) {
     const auto archives = archives_in(settings.folder, kBackup);
     if (archives.empty() || !store::has_ledger(tx)) return {};
     const LedgerLock lock(settings.folder);
-    const auto state = store::describe(tx);
-    Head head;
-    head.kind = kLedger;
-    head.supd_version = settings.supd_version;
-    head.schema_version = state.schema_version;
-    head.postgres_version = state.postgres_version;
-    head.epoch = state.epoch;
-    head.created_at = state.now;
+    const auto head = head_now(tx, kLedger, settings);
     const auto stamp = stamp_of(archives.back());
     const auto path = settings.folder / (std::string(kLedger) + "-" + stamp + kSuffix);
     ArchiveWriter archive(path, settings.key, head);
