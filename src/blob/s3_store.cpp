@@ -1,4 +1,3 @@
-#include "http_exchange.hpp"
 #include "s3_answers.hpp"
 #include "sigv4.hpp"
 
@@ -6,6 +5,7 @@
 #include <supd/base/log.hpp>
 #include <supd/blob/store.hpp>
 #include <supd/crypto/sealed_stream.hpp>
+#include <supd/http/fetch.hpp>
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -63,24 +63,13 @@ struct Body {
     }
 };
 
-Endpoint endpoint_of(const S3Options& options) {
-    std::string_view text = options.endpoint;
-    Endpoint out;
-    out.tls = text.starts_with("https://");
-    if (!out.tls && !text.starts_with("http://"))
-        throw std::invalid_argument("the S3 endpoint must begin with https:// or http://");
-    text.remove_prefix(out.tls ? 8 : 7);
-    while (text.ends_with('/'))
-        text.remove_suffix(1);
-    const auto colon = text.rfind(':');
-    const bool has_port = colon != std::string_view::npos && text.find(']', colon) == std::string_view::npos;
-    out.host = text.substr(0, has_port ? colon : text.size());
-    out.port = has_port ? std::string(text.substr(colon + 1)) : out.tls ? "443" : "80";
-    if (out.host.empty() || out.host.find('/') != std::string::npos)
-        throw std::invalid_argument("the S3 endpoint is a host and a port, without a path");
-    if (!options.path_style) out.host = options.bucket + "." + out.host;
-    out.ca_file = options.ca_file;
-    return out;
+http::Url endpoint_of(const S3Options& options) {
+    auto out = http::Url::parse(options.endpoint);
+    if (!out || !out->path.empty())
+        throw std::invalid_argument(
+            "the S3 endpoint must be https://host[:port] or http://host[:port], without a path");
+    if (!options.path_style) out->host = options.bucket + "." + out->host;
+    return *out;
 }
 
 class S3Store final : public Store {
@@ -178,7 +167,7 @@ private:
                 const auto answer = call("PUT", key, query, Body::of(stretch));
                 must(answer, "store a part of", key);
                 parts += "<Part><PartNumber>" + std::to_string(number) + "</PartNumber><ETag>" +
-                         answer.header("etag") + "</ETag></Part>";
+                         std::string(answer.header("etag")) + "</ETag></Part>";
             }
             const auto done =
                 call("POST", key, {{"uploadId", upload}},
@@ -203,7 +192,7 @@ private:
         }
     }
 
-    void must(const HttpAnswer& answer, const char* what, const std::string& key) const {
+    void must(const http::FetchAnswer& answer, const char* what, const std::string& key) const {
         if (answer.status / 100 == 2) return;
         const auto code = element(answer.body, "Code");
         throw StoreError(std::string(what) + " " + options_.bucket + "/" + key + ": the service answers " +
@@ -211,7 +200,7 @@ private:
     }
 
     // Every operation may be repeated: parts and objects are replaced by the same again.
-    HttpAnswer call(
+    http::FetchAnswer call(
         const std::string& method, const std::string& key, const Pairs& query, const Body& body,
         const std::function<void(std::string_view)>& sink = {}, const std::function<void()>& begin = [] {}) {
         auto pause = kFirstPause;
@@ -220,7 +209,7 @@ private:
                 begin();
                 auto answer = once(method, key, query, body, sink);
                 if (answer.status < 500 || attempt == kAttempts) return answer;
-            } catch (const ExchangeError& error) {
+            } catch (const net::OutboundError& error) {
                 if (attempt == kAttempts) throw StoreError(error.what());
             }
             boost::asio::io_context context;
@@ -229,8 +218,8 @@ private:
         }
     }
 
-    HttpAnswer once(const std::string& method, const std::string& key, const Pairs& query, const Body& body,
-                    const std::function<void(std::string_view)>& sink) const {
+    http::FetchAnswer once(const std::string& method, const std::string& key, const Pairs& query,
+                           const Body& body, const std::function<void(std::string_view)>& sink) const {
         const auto time = amz_time(base::format_time(base::wall_clock_ms()));
         ToSign to_sign;
         to_sign.method = method;
@@ -240,19 +229,28 @@ private:
         to_sign.payload_hash = body.hash;
         to_sign.headers = {
             {"host", endpoint_.authority()}, {"x-amz-content-sha256", body.hash}, {"x-amz-date", time}};
-        HttpRequest request;
+        http::FetchRequest request;
         request.method = method;
+        request.url = endpoint_;
         request.target = percent_encoded(to_sign.path, true);
         if (!query.empty()) request.target += "?" + query_text(query);
-        request.headers = to_sign.headers;
+        request.headers = {to_sign.headers.begin() + 1, to_sign.headers.end()};  // host: fetch's own
         request.headers.emplace_back("authorization", authorization(to_sign, key_, time));
         request.length = body.bytes;
         request.next_piece = body.reader();
-        return exchange(endpoint_, request, sink);
+        request.sink = sink;
+        request.timeout = kConnectPatience;
+        request.silence = kSilencePatience;
+        request.ca_file = options_.ca_file;
+        try {
+            return http::fetch(request);
+        } catch (const std::length_error&) {
+            throw StoreError("the file that is being sent changes under way");
+        }
     }
 
     S3Options options_;
-    Endpoint endpoint_;
+    http::Url endpoint_;
     SigningKey key_;
 };
 

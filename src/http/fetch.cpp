@@ -1,16 +1,20 @@
 #include <supd/http/fetch.hpp>
 
+#include <boost/beast/http/buffer_body.hpp>
 #include <boost/beast/http/parser.hpp>
-#include <boost/beast/http/string_body.hpp>
 
 #include <algorithm>
 #include <charconv>
+#include <stdexcept>
 
 namespace supd::http {
 namespace {
 
 using net::OutboundError;
 namespace beast_http = boost::beast::http;
+
+constexpr std::size_t kPiece = 64 * 1024;
+constexpr std::uint32_t kMaxHeader = 64 * 1024;
 
 std::string lower(std::string_view text) {
     std::string out(text);
@@ -26,17 +30,26 @@ std::string text_of(const FetchRequest& request) {
                       "\r\nConnection: close\r\nUser-Agent: supd\r\n";
     for (const auto& [name, value] : request.headers)
         out.append(name).append(": ").append(value).append("\r\n");
-    if (!request.body.empty() || request.method == "POST")
-        out += "Content-Length: " + std::to_string(request.body.size()) + "\r\n";
+    const auto length = request.next_piece ? request.length : request.body.size();
+    if (length > 0 || request.method == "POST" || request.method == "PUT")
+        out += "Content-Length: " + std::to_string(length) + "\r\n";
     return out + "\r\n" + request.body;
+}
+
+OutboundError broken(const std::string& why) {
+    return {OutboundError::Kind::broken, "the answer is " + why};
 }
 
 class Answer {
 public:
-    Answer() {
+    explicit Answer(const FetchRequest& request) : request_(request) {
         parser_.eager(true);
-        parser_.body_limit(kMaxFetchedBytes);
-        parser_.header_limit(64 * 1024);
+        parser_.header_limit(kMaxHeader);
+        parser_.skip(request.method == "HEAD");
+        if (request.sink)
+            parser_.body_limit(boost::none);
+        else
+            parser_.body_limit(kMaxFetchedBytes);
     }
 
     bool done() const { return parser_.is_done(); }
@@ -45,31 +58,61 @@ public:
         if (bytes.empty()) {
             if (parser_.got_some()) parser_.put_eof(error);
             if (!error && !parser_.is_done()) error = beast_http::error::partial_message;
-        } else {
-            rest_ += bytes;
-            while (!rest_.empty() && !parser_.is_done() && !error) {
-                const auto used = parser_.put(boost::asio::buffer(rest_), error);
-                rest_.erase(0, used);
-                if (used == 0) break;
-            }
-            if (error == beast_http::error::need_more) error = {};
         }
-        if (error)
-            throw OutboundError(OutboundError::Kind::broken, "the answer is not HTTP: " + error.message());
+        rest_ += bytes;
+        bool moves = true;
+        while (!rest_.empty() && !parser_.is_done() && !error && moves)
+            moves = step(error);
+        if (error) throw broken("not HTTP: " + error.message());
     }
     FetchAnswer result() {
         FetchAnswer out;
         out.status = parser_.get().result_int();
         for (const auto& field : parser_.get())
             out.headers.emplace_back(lower(field.name_string()), field.value());
-        out.body = std::move(parser_.get().body());
+        out.body = std::move(body_);
         return out;
     }
 
 private:
-    beast_http::response_parser<beast_http::string_body> parser_;
+    // False when it takes more bytes to go on.
+    bool step(boost::system::error_code& error) {
+        auto& room = parser_.get().body();
+        room.data = piece_.data();
+        room.size = piece_.size();
+        room.more = true;
+        const auto used = parser_.put(boost::asio::buffer(rest_), error);
+        rest_.erase(0, used);
+        const auto got = std::string_view(piece_).substr(0, piece_.size() - room.size);
+        const bool full = error == beast_http::error::need_buffer;
+        if (full || error == beast_http::error::need_more) error = {};
+        if (!got.empty()) hand_over(got);
+        return full || used > 0;
+    }
+    void hand_over(std::string_view got) {
+        if (request_.sink && parser_.get().result_int() / 100 == 2) return request_.sink(got);
+        if (body_.size() + got.size() > kMaxFetchedBytes) throw broken("too large");
+        body_ += got;
+    }
+
+    const FetchRequest& request_;
+    beast_http::response_parser<beast_http::buffer_body> parser_;
     std::string rest_;
+    std::string piece_ = std::string(kPiece, '\0');
+    std::string body_;
 };
+
+void send(net::Outbound& connection, const FetchRequest& request) {
+    connection.write(text_of(request));
+    for (auto left = request.next_piece ? request.length : 0; left > 0;) {
+        const auto piece = request.next_piece();
+        if (piece.empty() || piece.size() > left)
+            throw std::length_error("the body of a request is not as long as was said");
+        if (request.silence) connection.allow(*request.silence);
+        connection.write(piece);
+        left -= piece.size();
+    }
+}
 
 }  // namespace
 
@@ -124,16 +167,27 @@ FetchAnswer fetch(const FetchRequest& request) {
     options.tls = request.url.tls;
     options.verify = request.verify;
     options.timeout = request.timeout;
+    options.ca_file = request.ca_file;
     net::Outbound connection(std::move(options));
-    Answer answer;
+    if (request.silence) connection.allow(*request.silence);
+    std::optional<OutboundError> unsent;
     try {
-        connection.write(text_of(request));
+        send(connection, request);
     } catch (const OutboundError& error) {
         // It may have answered and hung up before the body was through: then the answer is there to read.
         if (error.kind() == OutboundError::Kind::timeout) throw;
+        unsent = error;
     }
-    while (!answer.done())
-        answer.take(connection.read());
+    Answer answer(request);
+    try {
+        while (!answer.done()) {
+            if (request.silence) connection.allow(*request.silence);
+            answer.take(connection.read());
+        }
+    } catch (const OutboundError&) {
+        if (unsent) throw *unsent;
+        throw;
+    }
     auto out = answer.result();
     out.certificate = connection.certificate();
     out.local_address = connection.local_address();

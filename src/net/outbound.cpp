@@ -141,7 +141,10 @@ struct Outbound::Impl {
         // process.
         std::signal(SIGPIPE, SIG_IGN);
         context.reset(SSL_CTX_new(TLS_client_method()));
-        SSL_CTX_set_default_verify_paths(context.get());
+        if (options.ca_file.empty())
+            SSL_CTX_set_default_verify_paths(context.get());
+        else if (SSL_CTX_load_verify_file(context.get(), options.ca_file.c_str()) != 1)
+            throw OutboundError(Kind::tls, options.ca_file + ": " + ssl_error());
         SSL_CTX_set_min_proto_version(context.get(), TLS1_2_VERSION);
         SSL_CTX_set_options(context.get(), SSL_OP_IGNORE_UNEXPECTED_EOF);
         SSL_CTX_set_verify(context.get(), options.verify ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, nullptr);

@@ -20,7 +20,13 @@ using asio::ip::tcp;
 class Once {
 public:
     explicit Once(std::string answer) : thread_([this, answer] { serve(answer); }) {}
-    ~Once() { thread_.join(); }
+    ~Once() { wait(); }
+    Once(const Once&) = delete;
+    Once& operator=(const Once&) = delete;
+    /// Until the client has hung up.
+    void wait() const {
+        if (thread_.joinable()) thread_.join();
+    }
 
     FetchRequest request() const {
         FetchRequest out;
@@ -34,19 +40,21 @@ private:
     void serve(const std::string& answer) {
         auto socket = acceptor_.accept();
         asio::read_until(socket, asio::dynamic_buffer(received_), "\r\n\r\n");
-        asio::write(socket, asio::buffer(answer));
-        socket.shutdown(tcp::socket::shutdown_send);
         boost::system::error_code ignored;
+        asio::write(socket, asio::buffer(answer), ignored);
+        socket.shutdown(tcp::socket::shutdown_send, ignored);
         std::array<char, 1024> rest{};
-        while (!ignored)
-            socket.read_some(asio::buffer(rest), ignored);
+        while (!ignored) {
+            const auto got = socket.read_some(asio::buffer(rest), ignored);
+            received_.append(rest.data(), got);
+        }
     }
 
     asio::io_context context_;
     tcp::acceptor acceptor_{context_, tcp::endpoint(asio::ip::address_v4::loopback(), 0)};
     std::uint16_t port_ = acceptor_.local_endpoint().port();
     std::string received_;
-    std::thread thread_;
+    mutable std::thread thread_;
 };
 
 TEST(Url, Parts) {
@@ -86,6 +94,64 @@ TEST(Fetch, AnAnswerBeforeTheBodyIsRead) {
     request.method = "POST";
     request.body.assign(1 << 20, 'x');
     EXPECT_EQ(fetch(request).status, 413);
+}
+
+TEST(Fetch, ABodyInPieces) {
+    const Once server("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+    auto request = server.request();
+    request.method = "PUT";
+    request.length = 7;
+    request.next_piece = [n = 0]() mutable { return std::string(++n == 1 ? "abcd" : "efg"); };
+    EXPECT_EQ(fetch(request).status, 200);
+    server.wait();
+    EXPECT_TRUE(server.received().ends_with("Content-Length: 7\r\n\r\nabcdefg")) << server.received();
+}
+
+TEST(Fetch, ABodyThatIsNotAsLongAsWasSaid) {
+    for (const char* piece : {"", "ab"}) {
+        const Once server("");
+        auto request = server.request();
+        request.method = "PUT";
+        request.length = 1;
+        request.next_piece = [piece] { return std::string(piece); };
+        EXPECT_THROW(fetch(request), std::length_error);
+    }
+}
+
+TEST(Fetch, TheSinkTakesWhatIsTooLargeForTheBody) {
+    const std::string body(kMaxFetchedBytes + 1, 'x');
+    const auto answer = [&](const char* status) {
+        return "HTTP/1.1 " + std::string(status) + "\r\nContent-Length: " + std::to_string(body.size()) +
+               "\r\n\r\n" + body;
+    };
+    {
+        const Once server(answer("200 OK"));
+        auto request = server.request();
+        std::string taken;
+        request.sink = [&](std::string_view piece) { taken += piece; };
+        const auto got = fetch(request);
+        EXPECT_EQ(got.body, "");
+        EXPECT_TRUE(taken == body);
+    }
+    {
+        const Once server(answer("200 OK"));
+        EXPECT_THROW(fetch(server.request()), net::OutboundError);
+    }
+    {
+        const Once server(answer("404 Not Found"));
+        auto request = server.request();
+        request.sink = [](std::string_view) { FAIL() << "the body of a refusal is not for the sink"; };
+        EXPECT_THROW(fetch(request), net::OutboundError);
+    }
+}
+
+TEST(Fetch, TheAnswerToHeadHasNoBody) {
+    const Once server("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n");
+    auto request = server.request();
+    request.method = "HEAD";
+    const auto got = fetch(request);
+    EXPECT_EQ(got.header("content-length"), "9");
+    EXPECT_EQ(got.body, "");
 }
 
 TEST(Fetch, WhatIsNoAnswer) {

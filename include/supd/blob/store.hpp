@@ -65,7 +65,6 @@ std::unique_ptr<Store> s3_store(S3Options options);
 inline constexpr std::chrono::seconds kConnectPatience{10};
 inline constexpr std::chrono::seconds kSilencePatience{60};  ///< nothing sent and nothing received
 inline constexpr int kAttempts = 3;                          ///< when the service is away or busy
-inline constexpr std::size_t kMaxAnswer = 4U << 20;          ///< of what is not an object
 inline constexpr std::size_t kMaxListed = 1'000'000;
 
 }  // namespace supd::blob

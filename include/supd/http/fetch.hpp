@@ -6,6 +6,8 @@
 #include <supd/net/outbound.hpp>
 
 #include <chrono>
+#include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -32,8 +34,16 @@ struct FetchRequest {
     std::string target;  ///< appended to url.path: "/livez"
     std::vector<std::pair<std::string, std::string>> headers;
     std::string body;
-    std::chrono::milliseconds timeout{5000};  ///< for everything
+    /// Instead of `body`: `length` bytes, asked for in pieces until all have come. Throwing breaks it off.
+    std::uint64_t length = 0;
+    std::function<std::string()> next_piece;
+    /// Takes the body of a 2xx answer, of any size; FetchAnswer::body then stays empty.
+    std::function<void(std::string_view)> sink;
+    std::chrono::milliseconds timeout{5000};  ///< for everything; with `silence` for the connection alone
+    /// Then: how long nothing may be sent and nothing received.
+    std::optional<std::chrono::milliseconds> silence;
     bool verify = true;
+    std::string ca_file;  ///< see net::OutboundOptions
 };
 
 struct FetchAnswer {
@@ -48,8 +58,8 @@ struct FetchAnswer {
 
 inline constexpr std::size_t kMaxFetchedBytes = 4U << 20U;
 
-/// Throws net::OutboundError; Kind::broken also for an answer that is not HTTP or larger than
-/// kMaxFetchedBytes. A server that answers before it has read the whole body is listened to.
+/// Throws net::OutboundError; Kind::broken also for an answer that is not HTTP, or larger than
+/// kMaxFetchedBytes without a sink. A server that answers before it has read the whole body is listened to.
 FetchAnswer fetch(const FetchRequest& request);
 
 }  // namespace supd::http

@@ -17,7 +17,8 @@ struct OutboundOptions {
     std::string host;  ///< name or address; an IPv6 address without brackets
     std::uint16_t port = 0;
     bool tls = false;
-    bool verify = true;  ///< false: an untrusted certificate is told by certificate() and no error
+    bool verify = true;   ///< false: an untrusted certificate is told by certificate() and no error
+    std::string ca_file;  ///< PEM; trusted instead of OpenSSL's roots
     std::chrono::milliseconds timeout{5000};  ///< from the constructor to the end of the last call
 };
 
