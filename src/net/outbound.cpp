@@ -163,7 +163,8 @@ struct Outbound::Impl {
         } catch (const OutboundError& error) {
             const auto verdict = SSL_get_verify_result(session.get());
             if (error.kind() != Kind::tls || verdict == X509_V_OK) throw;
-            throw OutboundError(Kind::tls, where() + ": " + X509_verify_cert_error_string(verdict));
+            throw OutboundError(Kind::tls, where() + ": certificate verify failed: " +
+                                               X509_verify_cert_error_string(verdict));
         }
         read_certificate();
     }
