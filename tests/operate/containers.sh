@@ -10,6 +10,9 @@ if ! docker version >/dev/null 2>&1; then
     echo "containers: skipped, no container engine answers"
     exit 0
 fi
+if docker version 2>&1 | grep -qi podman && [[ $(docker compose version --short 2>/dev/null) == 1.* ]]; then
+    export PYTHONPATH=$root/tests/operate/stand_ins/compose
+fi
 [ -x "$root/build/release/src/supd" ] || { echo "containers: build the release preset first" >&2; exit 1; }
 
 say() { printf '\n-- %s\n' "$*"; }
