@@ -49,8 +49,10 @@ std::string query_text(const Pairs& query) {
         encoded.emplace_back(percent_encoded(name, false), percent_encoded(value, false));
     std::ranges::sort(encoded);
     std::string out;
-    for (const auto& [name, value] : encoded)
-        out += (out.empty() ? "" : "&") + name + "=" + value;
+    for (const auto& [name, value] : encoded) {
+        if (!out.empty()) out += '&';
+        out.append(name).append("=").append(value);
+    }
     return out;
 }
 

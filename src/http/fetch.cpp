@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <exception>
 #include <stdexcept>
 
 namespace supd::http {
@@ -170,13 +171,13 @@ FetchAnswer fetch(const FetchRequest& request) {
     options.ca_file = request.ca_file;
     net::Outbound connection(std::move(options));
     if (request.silence) connection.allow(*request.silence);
-    std::optional<OutboundError> unsent;
+    std::exception_ptr unsent;
     try {
         send(connection, request);
     } catch (const OutboundError& error) {
         // It may have answered and hung up before the body was through: then the answer is there to read.
         if (error.kind() == OutboundError::Kind::timeout) throw;
-        unsent = error;
+        unsent = std::current_exception();
     }
     Answer answer(request);
     try {
@@ -185,7 +186,7 @@ FetchAnswer fetch(const FetchRequest& request) {
             answer.take(connection.read());
         }
     } catch (const OutboundError&) {
-        if (unsent) throw *unsent;
+        if (unsent) std::rethrow_exception(unsent);
         throw;
     }
     auto out = answer.result();
