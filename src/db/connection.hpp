@@ -25,6 +25,6 @@ struct Connection::Impl {
 
 /// Adds connect_timeout, application_name and options to a libpq URL or key=value string.
 std::string with_session_options(const std::string& url, std::chrono::milliseconds statement_timeout,
-                                 const std::string& application_name);
+                                 const std::string& application_name, const std::string& more = "");
 
 }  // namespace supd::db

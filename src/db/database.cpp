@@ -57,7 +57,7 @@ bool answers(const std::string& url) {
 }
 
 std::string with_session_options(const std::string& url, std::chrono::milliseconds statement_timeout,
-                                 const std::string& application_name) {
+                                 const std::string& application_name, const std::string& more) {
     char* problem = nullptr;
     PQconninfoOption* options = PQconninfoParse(url.c_str(), &problem);
     if (!options) {
@@ -83,7 +83,7 @@ std::string with_session_options(const std::string& url, std::chrono::millisecon
         out += keyword + "=" + conninfo_value(value) + " ";
     out += "options=" +
            conninfo_value(given + "-c statement_timeout=" + ms + " -c idle_in_transaction_session_timeout=" +
-                          ms + " -c lock_timeout=" + ms + " -c timezone=UTC -c client_min_messages=warning");
+                          ms + " -c lock_timeout=" + ms + " -c timezone=UTC -c client_min_messages=warning" + more);
     return out;
 }
 
