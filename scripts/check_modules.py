@@ -33,6 +33,7 @@ OWNERS = [
     ("pqxx/", {"db"}),
     ("libpq", {"db"}),
     ("postgresql/", {"db"}),
+    ("hiredis", {"cache"}),
     ("sodium", {"crypto"}),
     ("openssl/", {"crypto", "net"}),
     ("boost/beast", {"http", "ws", "net"}),

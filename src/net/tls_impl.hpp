@@ -1,10 +1,12 @@
 // OpenSSL's side of TlsContext.
 #pragma once
 
+#include <supd/net/stream.hpp>
 #include <supd/net/tls.hpp>
 
 #include <openssl/ssl.h>
 
+#include <functional>
 #include <memory>
 #include <mutex>
 
@@ -29,5 +31,8 @@ struct TlsContext::Impl {
     SslContextPtr context;
     std::string seen;
 };
+
+/// `ssl` works on the socket's descriptor, whichever side it is of.
+std::unique_ptr<Stream> make_tls_stream(TcpSocket socket, SslPtr ssl, std::function<void()> on_gone);
 
 }  // namespace supd::net

@@ -15,8 +15,8 @@ constexpr std::size_t kRecord = 16 * 1024;  // the most one TLS record carries
 
 class TlsStream final : public SocketStream {
 public:
-    TlsStream(TcpSocket socket, const TlsContext& tls, std::function<void()> on_gone)
-        : SocketStream(std::move(socket), std::move(on_gone)), ssl_(tls.impl().session(fd())) {}
+    TlsStream(TcpSocket socket, SslPtr ssl, std::function<void()> on_gone)
+        : SocketStream(std::move(socket), std::move(on_gone)), ssl_(std::move(ssl)) {}
 
     bool secure() const noexcept override { return true; }
 
@@ -95,9 +95,14 @@ private:
 
 }  // namespace
 
+std::unique_ptr<Stream> make_tls_stream(TcpSocket socket, SslPtr ssl, std::function<void()> on_gone) {
+    return std::make_unique<TlsStream>(std::move(socket), std::move(ssl), std::move(on_gone));
+}
+
 std::unique_ptr<Stream> make_tls_stream(TcpSocket socket, const TlsContext& tls,
                                         std::function<void()> on_gone) {
-    return std::make_unique<TlsStream>(std::move(socket), tls, std::move(on_gone));
+    auto ssl = tls.impl().session(socket.native_handle());
+    return make_tls_stream(std::move(socket), std::move(ssl), std::move(on_gone));
 }
 
 }  // namespace supd::net
