@@ -83,6 +83,11 @@ void Revocations::on_revoked(Listener listener) {
 }
 
 void Revocations::revoked(const std::vector<base::SessionId>& sessions) {
+    note(sessions);
+    if (committed_ && !sessions.empty()) committed_();
+}
+
+void Revocations::note(const std::vector<base::SessionId>& sessions) {
     const auto until = base::Monotonic::now() + kRemembered;
     for (const auto& session : sessions) {
         if (!revoked_.add(session.bytes, until)) continue;
@@ -95,7 +100,7 @@ asio::awaitable<void> Revocations::load(db::Database& database) {
     const auto since = seen_until_ms_;
     auto ask = [since](db::Transaction& tx) { return store::revoked_lately(tx, since, kRemembered); };
     const auto found = co_await database.transact(db::Access::read_only, ask);
-    revoked(found.sessions);
+    note(found.sessions);
     if (admins_.replace(found.admins)) base::log::info("administrators", {{"count", found.admins.size()}});
     // Rows carry the time of their UPDATE and appear at COMMIT, which may be later: look back each time.
     seen_until_ms_ = found.now_ms - std::chrono::milliseconds(kRevocationOverlap).count();

@@ -27,6 +27,7 @@
 #include <supd/messages/messages.hpp>
 #include <supd/metrics/metrics.hpp>
 #include <supd/net/tls.hpp>
+#include <supd/nodes/nodes.hpp>
 #include <supd/presence/presence.hpp>
 #include <supd/receipts/receipts.hpp>
 #include <supd/sync/sync.hpp>
@@ -37,6 +38,7 @@
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
+#include <atomic>
 #include <thread>
 
 namespace supd::app {
@@ -123,6 +125,13 @@ http::ServerOptions server_options(const Config& config, std::string name) {
     return out;
 }
 
+cache::Settings redis_settings(const Config& config) {
+    cache::Settings out;
+    out.url = cache::parse_url(config.redis.url.reveal());
+    out.ca_file = config.redis.ca_file;
+    return out;
+}
+
 chatlog::Writer::Options writer_options(std::string url) {
     chatlog::Writer::Options out;
     out.url = std::move(url);
@@ -188,6 +197,8 @@ struct App::Parts {
     db::Database database;
     chatlog::Reader reader;
     ws::Hub hub;
+    std::unique_ptr<nodes::Nodes> nodes;  // null without Redis
+    std::atomic<bool> looking{false};
     chatlog::Writer writer;
     accounts::Revocations revocations;
     http::RateLimiter limiter;
@@ -221,6 +232,8 @@ struct App::Parts {
           database(database_options(config, url)),
           reader(database),
           hub(io, reader),
+          nodes(config.redis.url.empty() ? nullptr
+                                         : std::make_unique<nodes::Nodes>(io, hub, redis_settings(config))),
           writer(io, hub, writer_options(url)),
           limiter(limit_options(config)),
           idempotency(database),
@@ -265,6 +278,20 @@ struct App::Parts {
         add_periodic_jobs(jobs, config);
         observe(metrics, all_numbers, writer, endpoint);
         observe_machine(metrics, config.server.data_dir);
+        if (nodes) join_others();
+    }
+
+    void join_others() {
+        revocations.on_committed([this] { nodes->tell_revoked(); });
+        nodes->on_revoked([this] {
+            if (!looking.exchange(true)) tasks.spawn(io.context(0).get_executor(), look_for_revoked());
+        });
+        observe(metrics, *nodes);
+    }
+
+    boost::asio::awaitable<void> look_for_revoked() {
+        looking = false;  // first: what is told from here on is looked for once more
+        co_await revocations.load(database);
     }
 
     http::ServerServices services(bool is_public) {
@@ -294,6 +321,7 @@ void App::start() {
     boost::asio::co_spawn(first, p.revocations.load(p.database), boost::asio::use_future).get();
     boost::asio::co_spawn(first, p.reader.check_origin(), boost::asio::use_future).get();
     p.hub.start();
+    if (p.nodes) p.nodes->start();
     p.writer.start();
     p.tasks.spawn(first.get_executor(), p.revocations.poll(p.database));
     p.jobs.start(first.get_executor());
@@ -344,6 +372,7 @@ void App::stop() {
     p.receipts.stop();
     p.presence.stop();
     p.hub.stop();
+    if (p.nodes) p.nodes->stop();
     boost::asio::co_spawn(p.io.context(0), p.jobs.stop(std::chrono::seconds(3)), boost::asio::use_future)
         .get();
     p.tasks.cancel();

@@ -52,6 +52,7 @@ struct Config {
 
     struct Redis {
         base::Secret url;
+        std::string ca_file;
     } redis;
 
     struct Auth {

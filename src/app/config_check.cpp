@@ -1,5 +1,6 @@
 #include "config_keys.hpp"
 
+#include <supd/cache/url.hpp>
 #include <supd/net/address.hpp>
 
 #include <boost/asio/ip/address.hpp>
@@ -9,6 +10,7 @@
 #include <cmath>
 #include <fstream>
 #include <set>
+#include <stdexcept>
 
 namespace supd::app {
 namespace asio = boost::asio;
@@ -75,6 +77,11 @@ bool exact_origin(const std::string& origin) {
     return false;
 }
 
+bool postgres_url(const std::string& url) {
+    return url.starts_with("postgres://") || url.starts_with("postgresql://") ||
+           url.find('=') != std::string::npos;
+}
+
 bool plain_name(const std::string& name) {
     return !name.empty() && name.size() <= kMaxName &&
            name.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.:-_") ==
@@ -131,13 +138,14 @@ private:
         }
         if (config_.server.data_dir.empty()) fault("server.data_dir must not be empty");
         const std::string& url = config_.database.url.reveal();
-        if (!url.empty() && !url.starts_with("postgres://") && !url.starts_with("postgresql://") &&
-            url.find('=') == std::string::npos) {
+        if (!url.empty() && !postgres_url(url)) {
             fault("database.url must begin with postgresql://");
         }
         const std::string& redis = config_.redis.url.reveal();
-        if (!redis.empty() && !redis.starts_with("redis://") && !redis.starts_with("rediss://")) {
-            fault("redis.url must begin with redis:// or rediss://");
+        try {
+            if (!redis.empty()) cache::parse_url(redis);
+        } catch (const std::invalid_argument& why) {
+            fault(std::string("redis.url: ") + why.what());
         }
         if (!config_.auth.jwt_secret.empty() && config_.auth.jwt_secret.reveal().size() < kMinSecretBytes) {
             fault("auth.jwt_secret is shorter than 32 bytes");
@@ -156,6 +164,8 @@ private:
              {std::pair("tls.certificate", config_.tls.certificate), std::pair("tls.key", config_.tls.key)}) {
             if (!path.empty() && !readable(path)) fault(std::string(key) + ": cannot read " + path);
         }
+        if (!config_.redis.ca_file.empty() && !readable(config_.redis.ca_file))
+            fault("redis.ca_file: cannot read " + config_.redis.ca_file);
         if (config_.server.port != 0 && config_.server.port == config_.server.admin_port) {
             fault("server.port and server.admin_port are the same");
         }

@@ -68,9 +68,10 @@ std::vector<Key> make_keys() {
          "69."},
 
         {"redis", "url", SecretPlace{[](C& c) -> auto& { return c.redis.url; }}, "REDIS_URL",
-         "redis://[:password@]host:port or rediss://... Read and checked, not used yet: processes hear of "
-         "each other "
-         "through PostgreSQL."},
+         "redis://[user:password@]host:port, rediss:// for TLS; redis+sentinel://host,host/master;\n"
+         "redis+cluster://host,host. For several processes on one database; a single one needs none."},
+        {"redis", "ca_file", TextPlace{[](C& c) -> auto& { return c.redis.ca_file; }}, "",
+         "PEM of the authorities that sign the certificates of rediss://; empty: those of the system."},
 
         {"auth", "jwt_secret", SecretPlace{[](C& c) -> auto& { return c.auth.jwt_secret; }}, "JWT_SECRET",
          "Signs access tokens; at least 32 bytes, e.g. from `openssl rand -base64 48`. In development one "
@@ -231,7 +232,7 @@ std::string_view section_about(std::string_view section) {
     if (section == "server") return "Listeners and the process.";
     if (section == "tls") return "Native TLS on the public listener.";
     if (section == "database") return "PostgreSQL, the only truth.";
-    if (section == "redis") return "For hints between processes, later.";
+    if (section == "redis") return "Hints between processes.";
     if (section == "auth") return "Accounts and tokens.";
     if (section == "rate_limit") return "Token buckets, per user and per address.";
     if (section == "websocket") return "/ws";

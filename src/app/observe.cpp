@@ -68,4 +68,32 @@ void observe(metrics::Registry& metrics, const std::vector<Number>& numbers, cha
     });
 }
 
+void observe(metrics::Registry& metrics, const nodes::Nodes& nodes) {
+    const auto gauge = [&](std::string_view name, std::string_view help, auto read) {
+        metrics.gauge_callback(name, help,
+                               [&nodes, read] { return static_cast<double>(read(nodes.numbers())); });
+    };
+    const auto counter = [&](std::string_view name, std::string_view help, auto nodes::Numbers::* number) {
+        metrics.counter_callback(name, help,
+                                 [&nodes, number] { return static_cast<double>(nodes.numbers().*number); });
+    };
+    using N = nodes::Numbers;
+    gauge("redis_connected", "1 while commands are taken by Redis", [](const N& n) { return n.connected; });
+    gauge("redis_breaker_open", "1 while Redis is not asked", [](const N& n) { return !n.connected; });
+    gauge("redis_subscriptions", "Channels that Redis has confirmed",
+          [](const N& n) { return n.subscriptions; });
+    gauge("redis_subscriptions_wanted", "Channels that this process wants to hear",
+          [](const N& n) { return n.subscriptions_wanted; });
+    counter("redis_connects_total", "Connections made to Redis", &N::connects);
+    counter("redis_commands_total", "Commands sent to Redis", &N::commands);
+    counter("redis_failures_total", "Commands that Redis did not answer, or with an error", &N::failures);
+    counter("redis_dropped_total", "Commands that were not sent: Redis away, or too much waiting",
+            &N::dropped);
+    counter("node_hints_published_total", "Hints handed to Redis for other processes", &N::published);
+    counter("node_hints_untold_total", "Hints not handed to Redis: the sweeps of the others find it",
+            &N::untold);
+    counter("node_hints_received_total", "Hints of other processes", &N::received);
+    counter("node_hints_unreadable_total", "Hints that could not be read", &N::unreadable);
+}
+
 }  // namespace supd::app

@@ -6,6 +6,7 @@
 #include <supd/chatlog/writer.hpp>
 #include <supd/db/database.hpp>
 #include <supd/metrics/metrics.hpp>
+#include <supd/nodes/nodes.hpp>
 #include <supd/receipts/receipts.hpp>
 #include <supd/ws/endpoint.hpp>
 #include <supd/ws/hub.hpp>
@@ -27,5 +28,8 @@ std::vector<Number> numbers(db::Database& database, async::BlockingPool& cpu, ch
 /// Those, what the writer tells of its commits, and how sockets end.
 void observe(metrics::Registry& metrics, const std::vector<Number>& numbers, chatlog::Writer& writer,
              ws::Endpoint& endpoint);
+
+/// Only where there is a Redis.
+void observe(metrics::Registry& metrics, const nodes::Nodes& nodes);
 
 }  // namespace supd::app

@@ -87,7 +87,7 @@ asio::awaitable<bool> Link::serve() {
     auto stream = co_await dial(access_.home, *endpoint, access_.tls, access_.settings.limits.connect);
     if (!stream) co_return false;
     const bool signed_in = co_await sign_in(*stream);
-    if (!signed_in) co_return false;
+    if (!signed_in || retired_) co_return false;
 
     connection_ = std::make_shared<Connection>(std::move(stream));
     const std::weak_ptr<Link> weak = weak_from_this();
@@ -100,7 +100,6 @@ asio::awaitable<bool> Link::serve() {
         });
     heard_ = base::Monotonic::now();
     next_ping_ = heard_ + access_.settings.limits.ping;
-    if (retired_) co_return false;
     breaker_.succeeded();
     access_.counters.reconnects.fetch_add(1, std::memory_order_relaxed);
     base::log::info("redis_connected", {{"kind", hooks_.push ? "subscription" : "commands"}});

@@ -1,6 +1,7 @@
 #include "hub_shard.hpp"
 
 #include <supd/ws/hub.hpp>
+#include <supd/ws/relay.hpp>
 
 #include <boost/asio/post.hpp>
 
@@ -12,6 +13,12 @@ Hub::Hub(async::IoThreads& threads, LogSource& log, HubOptions options) {
 }
 
 Hub::~Hub() = default;
+
+void Hub::relay_by(Relay& relay) {
+    relay_ = &relay;
+    for (auto& shard : shards_)
+        shard->relay = &relay;
+}
 
 void Hub::start() {
     for (auto& shard : shards_)
@@ -29,6 +36,15 @@ Hub::Shard& Hub::here() {
 
 void Hub::publish(std::vector<ChatEvent> events) {
     const auto shared = std::make_shared<const std::vector<ChatEvent>>(std::move(events));
+    post_events(shared);
+    if (relay_) relay_->events_published(shared);
+}
+
+void Hub::receive_events(std::vector<ChatEvent> events) {
+    post_events(std::make_shared<const std::vector<ChatEvent>>(std::move(events)));
+}
+
+void Hub::post_events(const std::shared_ptr<const std::vector<ChatEvent>>& shared) {
     for (auto& one : shards_) {
         auto* shard = one.get();
         // Nobody there: nothing to tell. A session that attaches later reads its snapshot after this commit.
@@ -38,6 +54,11 @@ void Hub::publish(std::vector<ChatEvent> events) {
 }
 
 void Hub::send_to_chat(base::ChatId chat, FramePtr frame, base::UserId except) {
+    if (relay_) relay_->chat_frame_sent(chat, frame, except);
+    receive_chat_frame(chat, std::move(frame), except);
+}
+
+void Hub::receive_chat_frame(base::ChatId chat, FramePtr frame, base::UserId except) {
     for (auto& one : shards_) {
         auto* shard = one.get();
         if (shard->count.load(std::memory_order_relaxed) == 0) continue;
@@ -47,6 +68,16 @@ void Hub::send_to_chat(base::ChatId chat, FramePtr frame, base::UserId except) {
 
 void Hub::send_marks(LogSource::MarkHead head, std::vector<Mark> marks) {
     const auto shared = std::make_shared<const std::vector<Mark>>(std::move(marks));
+    post_marks(head, shared);
+    if (relay_) relay_->marks_sent(head, shared);
+}
+
+void Hub::receive_marks(LogSource::MarkHead head, std::vector<Mark> marks) {
+    post_marks(head, std::make_shared<const std::vector<Mark>>(std::move(marks)));
+}
+
+void Hub::post_marks(const LogSource::MarkHead& head,
+                     const std::shared_ptr<const std::vector<Mark>>& shared) {
     for (auto& one : shards_) {
         auto* shard = one.get();
         if (shard->count.load(std::memory_order_seq_cst) == 0) continue;
@@ -82,6 +113,10 @@ std::size_t Hub::connected() const noexcept {
 void Hub::attach(const std::shared_ptr<Session>& session) {
     auto& mine = here();
     if (session->hub.arrival == 0) session->hub.arrival = next_arrival_.fetch_add(1);
+    if (relay_ && session->hub.came_ms == 0) {
+        session->hub.came_ms = base::wall_clock_ms();
+        session->hub.came = base::Monotonic::now();
+    }
     mine.attach(session);
     // One socket per device: the newer one wins, wherever the older one lives.
     for (auto& one : shards_) {
@@ -91,6 +126,18 @@ void Hub::attach(const std::shared_ptr<Session>& session) {
         const auto keep = session->hub.arrival;
         asio::post(shard->context,
                    [shard, user, device, keep] { shard->replace_device(user, device, keep); });
+    }
+    if (relay_)
+        relay_->device_attached(session->caller().user, session->caller().device, session->hub.came_ms);
+}
+
+void Hub::receive_device(base::UserId user, base::DeviceId device, base::Millis at, bool wins_ties) {
+    for (auto& one : shards_) {
+        auto* shard = one.get();
+        if (shard->count.load(std::memory_order_relaxed) == 0) continue;
+        asio::post(shard->context, [shard, user, device, at, wins_ties] {
+            shard->yield_device(user, device, at, wins_ties);
+        });
     }
 }
 

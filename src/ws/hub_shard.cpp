@@ -2,6 +2,7 @@
 
 #include <supd/base/error.hpp>
 #include <supd/base/log.hpp>
+#include <supd/ws/relay.hpp>
 
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/post.hpp>
@@ -18,6 +19,10 @@ namespace {
 
 constexpr std::size_t kMaxWaiting =
     1'000;  // events of one chat that wait for an earlier one; the rest is read
+// Longer than a hint of another process can be on its way: a socket that is here for so long was here before
+// the one it tells of. Of two that are closer together the wall clock says which came later, the same to both
+// processes, so that one stays.
+constexpr std::chrono::seconds kSameTime{5};
 
 }  // namespace
 
@@ -30,7 +35,9 @@ void Hub::Shard::attach(const std::shared_ptr<Session>& session) {
     session->hub.generation = generation_;
     ++newer_.readers;
     session->hub.cursor_sent = base::Monotonic::now();
-    users_[session->caller().user].push_back(session.get());
+    auto& sessions = users_[session->caller().user];
+    sessions.push_back(session.get());
+    if (relay && sessions.size() == 1) relay->user_followed(session->caller().user, true);
     if (count.fetch_add(1, std::memory_order_seq_cst) == 0) sweep_timer_.cancel();  // wakes the sweeper
 }
 
@@ -42,6 +49,7 @@ void Hub::Shard::detach(Session& session) {
         if (at->second.empty()) {
             marks_told_.erase(MarkOwner{at->first.bytes});
             users_.erase(at);
+            if (relay) relay->user_followed(session.caller().user, false);
         }
     }
     for (const auto& chat : session.hub.chats)
@@ -50,6 +58,8 @@ void Hub::Shard::detach(Session& session) {
     Session::HubState fresh;
     fresh.arrival = session.hub.arrival;
     fresh.attachment = session.hub.attachment;
+    fresh.came_ms = session.hub.came_ms;
+    fresh.came = session.hub.came;
     session.hub = std::move(fresh);
     count.fetch_sub(1, std::memory_order_seq_cst);
 }
@@ -61,6 +71,7 @@ void Hub::Shard::drop_subscriber(base::ChatId chat, Session& session) {
     if (!at->second.subscribers.empty()) return;
     marks_told_.erase(MarkOwner{chat.bytes});
     channels_.erase(at);
+    if (relay) relay->chat_followed(chat, false);
 }
 
 void Hub::Shard::unsubscribe(Session& session, base::ChatId chat) {
@@ -70,7 +81,10 @@ void Hub::Shard::unsubscribe(Session& session, base::ChatId chat) {
 
 Hub::Shard::Channel& Hub::Shard::subscribe(Session& session, base::ChatId chat, std::int64_t after) {
     auto [at, fresh] = channels_.try_emplace(chat);
-    if (fresh) at->second.last_seq = after;
+    if (fresh) {
+        at->second.last_seq = after;
+        if (relay) relay->chat_followed(chat, true);
+    }
     for (auto& subscriber : at->second.subscribers) {
         if (subscriber.session != &session) continue;
         subscriber.parted = false;
@@ -305,6 +319,24 @@ void Hub::Shard::replace_device(base::UserId user, base::DeviceId device, std::u
     for (auto* session : at->second)
         if (session->caller().device == device && session->hub.arrival < keep)
             older.push_back(session->shared_from_this());
+    for (const auto& session : older)
+        session->close(CloseCode::replaced, "a newer connection of this device");
+}
+
+void Hub::Shard::yield_device(base::UserId user, base::DeviceId device, base::Millis at, bool wins_ties) {
+    auto here = users_.find(user);
+    if (here == users_.end()) return;
+    const auto recently = base::Monotonic::now() - kSameTime;
+    std::vector<std::shared_ptr<Session>> older;
+    for (auto* session : here->second) {
+        if (session->caller().device != device) continue;
+        const auto& mine = session->hub;
+        const bool later = mine.came_ms > at || (mine.came_ms == at && wins_ties);
+        if (mine.came > recently && later)
+            relay->device_attached(user, device, mine.came_ms);
+        else
+            older.push_back(session->shared_from_this());
+    }
     for (const auto& session : older)
         session->close(CloseCode::replaced, "a newer connection of this device");
 }

@@ -35,10 +35,12 @@ public:
     void to_users(const std::vector<base::UserId>& users, const FramePtr& frame, base::SessionId except);
     void close_session(base::SessionId session, CloseCode code, const std::string& reason);
     void replace_device(base::UserId user, base::DeviceId device, std::uint64_t keep);
+    void yield_device(base::UserId user, base::DeviceId device, base::Millis at, bool wins_ties);
     bool subscribed(Session& session, base::ChatId chat);
 
     asio::io_context& context;
     std::atomic<std::size_t> count{0};
+    Relay* relay = nullptr;  // set before start()
 
 private:
     struct Subscriber {

@@ -58,6 +58,10 @@ public:
     /// not block or throw (ws posts to the io threads and closes the session's sockets with 4401).
     void on_revoked(Listener listener);
 
+    /// Before serving only. Called after each revocation that this process has committed itself (nodes tells
+    /// the other processes to look); must not block or throw.
+    void on_committed(std::function<void()> call) { committed_ = std::move(call); }
+
     bool contains(base::SessionId session) const noexcept { return revoked_.contains(session.bytes); }
     bool is_admin(base::UserId user) const noexcept { return admins_.contains(user.bytes); }
 
@@ -71,9 +75,12 @@ public:
     asio::awaitable<void> poll(db::Database& database);
 
 private:
+    void note(const std::vector<base::SessionId>& sessions);
+
     FilteredIds revoked_;
     FilteredIds admins_;
     std::vector<Listener> listeners_;
+    std::function<void()> committed_;
     base::Millis seen_until_ms_ = 0;  // database time; only load() and poll() touch it
 };
 

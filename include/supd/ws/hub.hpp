@@ -7,6 +7,7 @@
 #pragma once
 
 #include <supd/async/io_threads.hpp>
+#include <supd/base/clock.hpp>
 #include <supd/base/ids.hpp>
 #include <supd/ws/frame.hpp>
 
@@ -93,6 +94,7 @@ public:
 };
 
 class Session;
+class Relay;
 
 enum class CloseCode : std::uint16_t {
     normal = 1000,
@@ -125,6 +127,8 @@ public:
     Hub(const Hub&) = delete;
     Hub& operator=(const Hub&) = delete;
 
+    /// Before start(), if at all: without a relay this process is alone with its database.
+    void relay_by(Relay& relay);
     void start();
     /// Stops sweeps and gap reads; completes when none is left. Sessions are closed by close_all before.
     void stop();
@@ -139,6 +143,14 @@ public:
     void send_marks(LogSource::MarkHead head, std::vector<Mark> marks);
     /// To every session of these users, except one session (nil = none).
     void send_to_users(std::vector<base::UserId> users, FramePtr frame, base::SessionId except = {});
+    /// What another process has published, sent, marked, attached: given to who is here, told to no relay.
+    void receive_events(std::vector<ChatEvent> events);
+    void receive_chat_frame(base::ChatId chat, FramePtr frame, base::UserId except);
+    void receive_marks(LogSource::MarkHead head, std::vector<Mark> marks);
+    /// Closes the device's sockets of this process, unless one came at about the same time and wins the tie
+    /// (the later, or with `wins_ties`): then the other process is told so.
+    void receive_device(base::UserId user, base::DeviceId device, base::Millis at, bool wins_ties);
+
     /// Closes the session's socket with code and reason.
     void close_session(base::SessionId session, CloseCode code, std::string reason);
 
@@ -163,7 +175,10 @@ public:
 
 private:
     Shard& here();
+    void post_events(const std::shared_ptr<const std::vector<ChatEvent>>& events);
+    void post_marks(const LogSource::MarkHead& head, const std::shared_ptr<const std::vector<Mark>>& marks);
     std::vector<std::unique_ptr<Shard>> shards_;
+    Relay* relay_ = nullptr;
     std::atomic<std::uint64_t> next_arrival_{1};
 };
 

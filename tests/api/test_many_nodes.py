@@ -1,0 +1,163 @@
+"""Two daemons on one PostgreSQL and one Redis feel like one: what happens at one is seen at the other at once."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+import pytest_asyncio
+
+from rig.client import Account, Rest, Socket, a_chat, a_user
+from rig.daemon import Daemon, shared_secret
+from rig.nodes import linked, metric
+from rig.postgres import PostgresCluster
+from rig.redis import RedisServer
+
+# Room for a busy machine. What proves the hints are the daemons' own counts, and that typing, presence and replaced
+# devices have no other way.
+AT_ONCE_S = 5.0
+P99_S = 2.0
+MESSAGES = 300
+
+
+@pytest.fixture(scope="module")
+def redis() -> Iterator[RedisServer]:
+    server = RedisServer(password="only-for-this-test").start()
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="module")
+def pair(binary: str, postgres: PostgresCluster, redis: RedisServer) -> Iterator[list[Daemon]]:
+    settings = {"JWT_SECRET": shared_secret(), "REDIS_URL": redis.url}
+    url = postgres.new_database()
+    both = [Daemon(database_url=url, name=name, settings=settings).start() for name in ("a", "b")]
+    yield both
+    for daemon in both:
+        daemon.close()
+
+
+@pytest_asyncio.fixture
+async def rests(pair: list[Daemon]) -> AsyncIterator[list[Rest]]:
+    clients = [Rest(daemon.url) for daemon in pair]
+    yield clients
+    await asyncio.gather(*(client.close() for client in clients))
+
+
+async def two_people(rests: list[Rest]) -> tuple[Account, Account, str]:
+    """Ann at the first daemon, Bob at the second, and their chat."""
+    ann, bob = await a_user(rests[0]), await a_user(rests[0])
+    chat = (await a_chat(ann, bob))["id"]
+    bob.rest = rests[1]
+    return ann, bob, chat
+
+
+async def ready(pair: list[Daemon], *sockets: Socket) -> None:
+    for socket in sockets:
+        await socket.event("caught_up")
+    await linked(pair)
+
+
+async def test_messages_cross_at_once(pair: list[Daemon], rests: list[Rest]) -> None:
+    ann, bob, chat = await two_people(rests)
+    async with ann.socket() as anns, bob.socket() as bobs:
+        await ready(pair, anns, bobs)
+        taken = []
+        for number in range(MESSAGES):
+            begun = time.monotonic()
+            ack = await anns.message(chat, f"number {number}")
+            event = await bobs.event("message")
+            assert event["seq"] == ack["seq"] and event["data"]["text"] == f"number {number}"
+            taken.append(event["_at"] - begun)
+        taken.sort()
+        p50, p99 = taken[len(taken) // 2], taken[int(len(taken) * 0.99)]
+        print(f"from sending at one to receiving at the other: p50 {p50 * 1000:.2f} ms, p99 {p99 * 1000:.2f} ms")
+        assert p99 < P99_S
+        # The other direction, and every other kind of entry.
+        reply = await bobs.message(chat, "back")
+        assert (await anns.event("message"))["seq"] == reply["seq"]
+        (await bob.patch(f"messages/{reply['id']}", {"text": "back again"})).expect(200)
+        assert (await anns.event("message_edited", deadline_s=AT_ONCE_S))["data"]["text"] == "back again"
+    assert await metric(pair[1], "node_hints_received_total") >= MESSAGES
+    assert await metric(pair[0], "node_hints_unreadable_total") == await metric(pair[1], "node_hints_unreadable_total") == 0
+
+
+async def test_who_is_added_gets_the_chat_at_once(pair: list[Daemon], rests: list[Rest]) -> None:
+    ann, bob, _ = await two_people(rests)
+    async with ann.socket() as anns, bob.socket() as bobs:
+        await ready(pair, anns, bobs)
+        chat = (await a_chat(ann, bob))["id"]
+        created = await bobs.event("chat_created", lambda event: event["chat_id"] == chat, deadline_s=AT_ONCE_S)
+        assert created["seq"] == 1
+        await linked(pair)
+        await anns.message(chat, "welcome")
+        assert (await bobs.event("message", deadline_s=AT_ONCE_S))["data"]["text"] == "welcome"
+        (await ann.delete(f"chats/{chat}/members/{bob.id}")).expect(200, 204)
+        await bobs.event("member_removed", deadline_s=AT_ONCE_S)
+        await anns.message(chat, "without you")
+        marker = (await a_chat(ann, bob))["id"]
+        await bobs.event("chat_created", lambda event: event["chat_id"] == marker, deadline_s=AT_ONCE_S)
+        assert not [event for event in bobs.events if (event.get("data") or {}).get("text") == "without you"]
+
+
+async def test_typing_and_receipts_cross(pair: list[Daemon], rests: list[Rest]) -> None:
+    ann, bob, chat = await two_people(rests)
+    async with ann.socket() as anns, bob.socket() as bobs:
+        await ready(pair, anns, bobs)
+        await anns.send_frame({"type": "typing", "data": {"chat_id": chat, "state": "typing"}})
+        typing = await bobs.event("typing", deadline_s=AT_ONCE_S)
+        assert typing["data"] == {"chat_id": chat, "user_id": ann.id, "state": "typing"}
+        ack = await anns.message(chat, "read me")
+        await bobs.event("message")
+        await bobs.send_frame({"type": "read_receipt", "data": {"chat_id": chat, "seq": ack["seq"]}})
+        receipt = await anns.event("read_receipt", lambda event: event["data"]["user_id"] == bob.id)
+        assert receipt["data"]["seq"] == ack["seq"]
+
+
+async def test_a_device_is_replaced_wherever_it_was(pair: list[Daemon], rests: list[Rest]) -> None:
+    ann, bob, chat = await two_people(rests)
+    other_device = await ann.another_device()
+    async with ann.socket() as old, other_device.socket() as other:
+        await ready(pair, old, other)
+        ann.rest = rests[1]
+        async with ann.socket() as new:
+            assert await old.closing(5) == 4409
+            await new.event("caught_up")
+            assert not new.closed and not other.closed, "only the older socket of that device goes"
+            bob.rest = rests[0]
+            async with bob.socket() as bobs:
+                await ready(pair, bobs)
+                await bobs.message(chat, "to both")
+                await asyncio.gather(new.event("message"), other.event("message"))
+
+
+async def test_two_sockets_of_a_device_at_the_same_time_end_with_one(pair: list[Daemon], rests: list[Rest]) -> None:
+    ann, _, _ = await two_people(rests)
+    await linked(pair)
+    for _ in range(5):
+        both = [Socket(rest, ann) for rest in rests]
+        await asyncio.gather(*(socket.connect() for socket in both), return_exceptions=True)
+        deadline = time.monotonic() + 5
+        while sum(not socket.closed for socket in both) > 1:
+            assert time.monotonic() < deadline, "both sockets of the device stayed"
+            await asyncio.sleep(0.01)
+        assert any(not socket.closed for socket in both), "neither stayed"
+        await asyncio.gather(*(socket.close() for socket in both))
+
+
+async def test_a_revocation_crosses_in_time(pair: list[Daemon], rests: list[Rest]) -> None:
+    ann, _, _ = await two_people(rests)
+    second = await ann.another_device()
+    second.rest = rests[1]
+    async with second.socket() as socket:
+        await ready(pair, socket)
+        session = socket.authenticated["data"]["session_id"]
+        begun = time.monotonic()
+        (await ann.delete(f"auth/sessions/{session}")).expect(200, 204)
+        assert await socket.closing(5) == 4401
+        took = time.monotonic() - begun
+        print(f"a socket at the other daemon closed {took * 1000:.0f} ms after the revocation was asked for")
+        assert took < 2
+        (await second.get("users/me")).problem(401)
