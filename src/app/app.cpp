@@ -241,7 +241,7 @@ struct App::Parts {
           chats(database, hub, limiter),
           messages(database, writer, hub),
           receipts(database, hub, io),
-          presence(database, hub, io, clock),
+          presence(database, hub, io, clock, nodes ? &nodes->leases() : nullptr),
           sync(database, reader, hub, list_chats_by_id),
           job_observer(jobs::observe_with(metrics)),
           jobs(database, {}, job_observer.get()),
@@ -282,6 +282,7 @@ struct App::Parts {
     }
 
     void join_others() {
+        limiter.share_by(nodes->buckets());
         revocations.on_committed([this] { nodes->tell_revoked(); });
         nodes->on_revoked([this] {
             if (!looking.exchange(true)) tasks.spawn(io.context(0).get_executor(), look_for_revoked());
@@ -322,6 +323,7 @@ void App::start() {
     boost::asio::co_spawn(first, p.reader.check_origin(), boost::asio::use_future).get();
     p.hub.start();
     if (p.nodes) p.nodes->start();
+    p.presence.start();
     p.writer.start();
     p.tasks.spawn(first.get_executor(), p.revocations.poll(p.database));
     p.jobs.start(first.get_executor());

@@ -98,7 +98,7 @@ Verdict RateLimiter::take(Limit limit, std::string_view key, double scale, doubl
     auto& shard = shards_[std::hash<std::string>{}(name) % kShards];
     const auto now = clock_.steady();
 
-    const std::lock_guard lock(shard.mutex);
+    std::unique_lock lock(shard.mutex);
     auto at = shard.buckets.find(name);
     if (at == shard.buckets.end()) {
         if (!shard.make_room(std::max<std::size_t>(1, options_.max_buckets / kShards), now)) {
@@ -110,7 +110,7 @@ Verdict RateLimiter::take(Limit limit, std::string_view key, double scale, doubl
         Bucket fresh;
         fresh.tokens = burst;
         fresh.at = now;
-        at = shard.buckets.emplace(std::move(name), fresh).first;
+        at = shard.buckets.emplace(name, fresh).first;
     }
     auto& bucket = at->second;
     bucket.burst = burst;
@@ -121,9 +121,22 @@ Verdict RateLimiter::take(Limit limit, std::string_view key, double scale, doubl
         bucket.tokens -= tokens;
     else
         out.retry_after_s = seconds_until(tokens - bucket.tokens, per_second);
-    out.remaining = static_cast<std::uint32_t>(bucket.tokens);
+    out.remaining = static_cast<std::uint32_t>(std::max(0.0, bucket.tokens));
     out.reset_s = seconds_until(burst - bucket.tokens, per_second);
+    if (!shared_ || !out.allowed) return out;
+    lock.unlock();
+    shared_->take(name.substr(seed_.size()), tokens, per_second, burst,
+                  [this, name](double left) { lower(name, left); });
     return out;
+}
+
+void RateLimiter::lower(const std::string& name, double left) {
+    auto& shard = shards_[std::hash<std::string>{}(name) % kShards];
+    const std::lock_guard lock(shard.mutex);
+    const auto at = shard.buckets.find(name);
+    if (at == shard.buckets.end()) return;
+    at->second.refill(clock_.steady());
+    at->second.tokens = std::min(at->second.tokens, left);
 }
 
 void RateLimiter::require(Limit limit, std::string_view key, double tokens, double scale) {

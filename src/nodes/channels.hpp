@@ -20,4 +20,11 @@ inline std::string channel_of(base::UserId user) {
     return out;
 }
 
+/// Of the user's leases, and the channel on which their changes are told.
+inline std::string lease_key_of(base::UserId user) {
+    std::string out = "supd:p:";
+    user.append_to(out);
+    return out;
+}
+
 }  // namespace supd::nodes

@@ -9,7 +9,7 @@ namespace {
 
 constexpr char kVersion = 1;
 constexpr std::size_t kHead = 1 + 8 + 1;
-enum class Kind : char { events = 1, chat_frame, marks, device, revoked };
+enum class Kind : char { events = 1, chat_frame, marks, device, revoked, lease };
 
 class Writer {
 public:
@@ -149,6 +149,13 @@ struct Encoder {
         out.number(static_cast<std::uint64_t>(hint.at));
         return out.take();
     }
+    std::string operator()(const LeaseTold& hint) const {
+        Writer out(from, Kind::lease);
+        out.id(hint.user);
+        out.number(hint.released ? 1 : 0);
+        out.text(hint.value);
+        return out.take();
+    }
     std::string operator()(const SessionsRevoked&) const { return Writer(from, Kind::revoked).take(); }
 };
 
@@ -220,6 +227,15 @@ std::optional<Hint> decode(std::string_view bytes) {
             hint.device = in.id<base::DeviceId>();
             hint.at = static_cast<base::Millis>(in.number());
             out = hint;
+            break;
+        }
+        case Kind::lease: {
+            LeaseTold hint;
+            hint.user = in.id<base::UserId>();
+            hint.released = in.number() != 0;
+            hint.value = in.text();
+            if (hint.value.size() > kMaxLeaseValue) return std::nullopt;
+            out = std::move(hint);
             break;
         }
         case Kind::revoked:

@@ -41,7 +41,14 @@ struct DeviceAttached {
 /// Sessions were revoked: look.
 struct SessionsRevoked {};
 
-using Hint = std::variant<Events, ChatFrame, MarksMoved, DeviceAttached, SessionsRevoked>;
+/// The sender holds a lease for the user, or has released it.
+struct LeaseTold {
+    base::UserId user;
+    bool released = false;
+    std::string value;
+};
+
+using Hint = std::variant<Events, ChatFrame, MarksMoved, DeviceAttached, SessionsRevoked, LeaseTold>;
 
 /// `events` are of one chat. With `joined`, only this user's joining is told.
 std::string encode_events(NodeId from, const std::vector<const ws::ChatEvent*>& events,

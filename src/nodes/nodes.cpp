@@ -1,6 +1,8 @@
+#include "buckets.hpp"
 #include "channels.hpp"
 #include "hint.hpp"
 #include "interest.hpp"
+#include "lease_table.hpp"
 
 #include <supd/base/ids.hpp>
 #include <supd/cache/client.hpp>
@@ -124,6 +126,7 @@ struct Nodes::Impl final : ws::Relay {
     void take(const DeviceAttached& hint) {
         hub.receive_device(hint.user, hint.device, hint.at, me > sender);
     }
+    void take(const LeaseTold& hint) { leases.take(sender, hint); }
     void take(const SessionsRevoked&) {
         if (revoked) revoked();
     }
@@ -138,8 +141,11 @@ struct Nodes::Impl final : ws::Relay {
     std::atomic<std::uint64_t> received{0};
     std::atomic<std::uint64_t> unreadable{0};
     cache::Client client;
+    Buckets buckets{client};
     cache::Subscriber subscriber;
     Interest interest;
+    LeaseTable leases{home, me, client, interest,
+                      [this](std::string channel, const Hint& hint) { tell(std::move(channel), hint); }};
 };
 
 // On the last io thread: the first one accepts connections.
@@ -154,9 +160,11 @@ void Nodes::start() {
     impl_->interest.follow(kEverybody, true);
     impl_->client.start();
     impl_->subscriber.start();
+    impl_->leases.start();
 }
 
 void Nodes::stop() {
+    impl_->leases.stop();
     impl_->subscriber.stop();
     impl_->client.stop();
 }
@@ -167,6 +175,14 @@ void Nodes::tell_revoked() {
 
 void Nodes::on_revoked(std::function<void()> call) {
     impl_->revoked = std::move(call);
+}
+
+http::SharedBuckets& Nodes::buckets() noexcept {
+    return impl_->buckets;
+}
+
+Leases& Nodes::leases() noexcept {
+    return impl_->leases;
 }
 
 Numbers Nodes::numbers() const {

@@ -30,13 +30,29 @@ Presence Board::presence_of(UserId user) const {
     Presence out;
     out.user = user;
     const auto person = people_.find(user);
-    if (person == people_.end()) return out;
-    out.status = person->second.shown ? person->second.chosen : Status::offline;
-    if (out.status == Status::offline)
-        out.last_seen = person->second.last_seen;
-    else
+    const auto* elsewhere = last_elsewhere(user);
+    if (person != people_.end() && person->second.shown) {
+        out.status = person->second.chosen;
         out.text = person->second.text;
+    } else if (elsewhere) {
+        out.status = elsewhere->status;
+        out.text = elsewhere->text;
+    }
+    if (out.status != Status::offline) return out;
+    out.text.clear();
+    if (person != people_.end()) out.last_seen = person->second.last_seen;
+    if (const auto seen = last_seen_elsewhere_.find(user); seen != last_seen_elsewhere_.end())
+        out.last_seen = std::max(out.last_seen, seen->second);
     return out;
+}
+
+const Word* Board::last_elsewhere(UserId user) const {
+    const auto at = elsewhere_.find(user);
+    if (at == elsewhere_.end()) return nullptr;
+    const Elsewhere* last = nullptr;
+    for (const auto& [node, one] : at->second)
+        if (!last || one.order > last->order) last = &one;
+    return last ? &last->word : nullptr;
 }
 
 std::optional<Notice> Board::notice(UserId user) const {
@@ -52,6 +68,11 @@ std::optional<Notice> Board::notice(UserId user) const {
     const auto twice = std::ranges::unique(out.watchers);
     out.watchers.erase(twice.begin(), twice.end());
     return out;
+}
+
+std::optional<Notice> Board::notice_unless(UserId user, const Presence& before) const {
+    if (presence_of(user) == before) return std::nullopt;
+    return notice(user);
 }
 
 std::optional<Notice> Board::connected(UserId user, SessionId session) {
@@ -80,24 +101,31 @@ void Board::disconnected(UserId user, SessionId session) {
     leaving_.push_back({person->second.leaves, user});
 }
 
-std::vector<Notice> Board::expire() {
+std::vector<Notice> Board::expire(Left* left) {
     const std::lock_guard lock(mutex_);
     std::vector<Notice> out;
     while (!leaving_.empty() && leaving_.front().at <= clock_.steady()) {
         const auto [at, user] = leaving_.front();
         leaving_.pop_front();
         const auto person = people_.find(user);
-        if (person == people_.end() || person->second.sockets > 0 || !person->second.shown) continue;
+        if (person == people_.end() || person->second.sockets > 0) continue;
         if (person->second.leaves != at) continue;  // came back and left again: the later entry counts
+        if (!person->second.shown) {                // gone before settle(), or no longer watched
+            if (!watchers_.contains(user)) people_.erase(person);
+            continue;
+        }
         const bool was_visible = person->second.chosen != Status::offline;
+        const bool stays = last_elsewhere(user) != nullptr;
         person->second.shown = false;
-        if (auto told = notice(user); told && was_visible) out.push_back(std::move(*told));
+        if (auto told = notice(user); told && was_visible && !stays) out.push_back(std::move(*told));
+        if (left) left->emplace_back(user, person->second.last_seen);
         if (watchers_.contains(user)) {
             const auto last_seen = person->second.last_seen;
             person->second = Person{};
             person->second.last_seen = last_seen;
         } else {
             people_.erase(person);
+            elsewhere_.erase(user);
         }
     }
     return out;
@@ -118,7 +146,8 @@ std::optional<Notice> Board::say(UserId user, Status status, std::string text) {
     person->second.chosen = status;
     person->second.text = std::move(text);
     person->second.last_seen = clock_.now_ms();
-    if (!told) return std::nullopt;
+    if (!person->second.shown) person->second.said = true;
+    if (!told || !person->second.shown) return std::nullopt;
     return notice(user);
 }
 
@@ -129,10 +158,13 @@ void Board::unwatch(SessionId id, const std::vector<UserId>& users) {
         watchers->second.erase(id);
         if (!watchers->second.empty()) continue;
         watchers_.erase(watchers);
+        last_seen_elsewhere_.erase(user);
         // Who has gone was only kept for those who ask when.
         const auto person = people_.find(user);
         if (person != people_.end() && person->second.sockets <= 0 && !person->second.shown)
             people_.erase(person);
+        if (!people_.contains(user)) elsewhere_.erase(user);
+        if (watched_) watched_(user, false);
     }
 }
 
@@ -146,7 +178,9 @@ std::vector<Presence> Board::watch(SessionId session, const std::vector<UserId>&
     std::erase_if(before, [&](UserId user) { return still.contains(user); });
     unwatch(session, before);
     for (const auto& user : users) {
-        watchers_[user].insert(session);
+        auto& watchers = watchers_[user];
+        if (watchers.empty() && watched_) watched_(user, true);
+        watchers.insert(session);
         out.push_back(presence_of(user));
     }
     return out;

@@ -1,4 +1,5 @@
-// The board: everybody who is connected to this process, what they say of themselves, and who watches whom.
+// The board: everybody who is connected to this process, what they say of themselves, what other processes
+// say of whom is connected there, and who watches whom.
 // Holds no sockets and sends nothing; every change returns what is to be told to whom. Thread-safe (one
 // mutex, held briefly).
 #pragma once
@@ -6,12 +7,16 @@
 #include <supd/base/clock.hpp>
 #include <supd/base/ids.hpp>
 
+#include <cstdint>
 #include <deque>
+#include <functional>
+#include <map>
 #include <mutex>
 #include <optional>
 #include <string>
 #include <unordered_map>
 #include <unordered_set>
+#include <utility>
 #include <vector>
 
 namespace supd::presence {
@@ -29,6 +34,7 @@ struct Presence {
     Status status = Status::offline;
     std::string text;
     base::Millis last_seen = 0;  ///< of who is offline; 0 = not since this process started
+    bool operator==(const Presence&) const = default;
 };
 
 /// What changed and who is to know.
@@ -37,15 +43,49 @@ struct Notice {
     std::vector<UserId> watchers;
 };
 
+/// What one process says of somebody who is connected to it.
+struct Word {
+    Status status = Status::online;
+    std::string text;
+    bool operator==(const Word&) const = default;
+};
+
 class Board {
 public:
+    using Node = std::uint64_t;
+    using Words = std::vector<std::pair<Node, Word>>;
+
     explicit Board(const base::Clock& clock) : clock_(clock) {}
+    /// Before serving. Told when somebody gets the first watcher of this process and when the last goes; must
+    /// not call back.
+    void on_watched(std::function<void(UserId, bool)> call) { watched_ = std::move(call); }
 
     std::optional<Notice> connected(UserId user, SessionId session);
+    /// The same, but whoever was not shown is not shown yet: true, and settle() is awaited.
+    bool arrived(UserId user, SessionId session);
+    /// Shows whoever has arrived and is still there, with the word that is known from elsewhere.
+    std::optional<Notice> settle(UserId user);
+    /// What this process says of somebody: nothing while they are not connected to it, or not shown yet.
+    std::optional<Word> word_of(UserId user) const;
+
+    /// Another process says so. Who is connected here too says the same from here on: the last word counts.
+    std::optional<Notice> said_elsewhere(UserId user, Node node, Word word);
+    std::optional<Notice> gone_elsewhere(UserId user, Node node, base::Millis last_seen);
+    /// All that the other processes say of somebody, as far as it is written. A word that is missing once may
+    /// only have been wiped; missing twice it is gone.
+    std::optional<Notice> read_elsewhere(UserId user, const Words& words);
+    /// How they are now.
+    std::vector<Presence> look(const std::vector<UserId>& users) const;
+    /// Whether anything is known of them but that they are not here.
+    bool known(UserId user) const;
+    /// Who is watched; `elsewhere`: only of whom another process has said something.
+    std::vector<UserId> watched_users(bool elsewhere) const;
     /// The person goes offline by expire(), kOfflineDelay later, unless they come back.
     void disconnected(UserId user, SessionId session);
-    /// Those whose delay is over.
-    std::vector<Notice> expire();
+    /// Those whose delay is over. `left`: all who are no longer connected to this process, and since when,
+    /// whether somebody is to be told or not.
+    using Left = std::vector<std::pair<UserId, base::Millis>>;
+    std::vector<Notice> expire(Left* left = nullptr);
     /// When the next delay is over.
     std::optional<base::Monotonic::time_point> next_expiry() const;
 
@@ -76,16 +116,26 @@ private:
         int sockets = 0;
         Status chosen = Status::online;
         bool shown = false;  // others have been told of `chosen`
+        bool said = false;   // before they were shown: settle() leaves it
         std::string text;
         base::Millis last_seen = 0;
         base::Monotonic::time_point leaves{};
+    };
+    struct Elsewhere {
+        Word word;
+        std::uint64_t order = 0;  // the highest is the last word
+        bool missing = false;
+        bool gone = false;
     };
     struct Leaving {
         base::Monotonic::time_point at;
         UserId user;
     };
     Presence presence_of(UserId user) const;
+    const Word* last_elsewhere(UserId user) const;
     std::optional<Notice> notice(UserId user) const;
+    std::optional<Notice> notice_unless(UserId user, const Presence& before) const;
+    void note(UserId user, Node node, Word word);
     void unwatch(SessionId id, const std::vector<UserId>& users);
 
     const base::Clock& clock_;
@@ -93,6 +143,10 @@ private:
     std::unordered_map<SessionId, Session> sessions_;
     std::unordered_map<UserId, Person> people_;
     std::unordered_map<UserId, std::unordered_set<SessionId>> watchers_;
+    std::unordered_map<UserId, std::map<Node, Elsewhere>> elsewhere_;
+    std::unordered_map<UserId, base::Millis> last_seen_elsewhere_;  // of who is watched only
+    std::uint64_t next_order_ = 1;
+    std::function<void(UserId, bool)> watched_;
     std::deque<Leaving> leaving_;
 };
 

@@ -79,8 +79,9 @@ asio::awaitable<std::string> on_presence(Context& context, ws::Command command) 
     if (!context.board.may_say(command.caller().session))
         throw base::Error(429, "rate_limited", "Too many changes of presence; slow down.")
             .with_header("Retry-After", "1");
-    if (const auto notice = context.board.say(command.caller().user, *status, std::move(text)))
-        tell(context.hub, *notice);
+    const auto user = command.caller().user;
+    if (const auto notice = context.board.say(user, *status, std::move(text))) tell(context.hub, *notice);
+    if (context.leases) tell_elsewhere(context, user);
     co_return std::string("{}");
 }
 
@@ -95,8 +96,16 @@ asio::awaitable<std::string> on_subscribe(Context& context, ws::Command command)
     const auto user = command.caller().user;
     auto work = [&](db::Transaction& tx) { return store::acquainted(tx, user, users); };
     const auto seen = co_await context.database.transact(db::Access::read_only, work);
+    auto all = context.board.watch(command.caller().session, seen);
+    if (context.leases) {
+        const bool complete = co_await read_elsewhere(context, seen);
+        all = context.board.look(seen);
+        // Who may be connected elsewhere is not said to be offline; when it is known they are told of.
+        if (!complete)
+            std::erase_if(all, [&](const Presence& one) { return !context.board.known(one.user); });
+    }
     std::string json = R"({"presence":[)";
-    for (const auto& presence : context.board.watch(command.caller().session, seen)) {
+    for (const auto& presence : all) {
         if (json.back() != '[') json += ',';
         append_presence(json, presence);
     }

@@ -8,8 +8,11 @@
 
 namespace supd::presence {
 
-Module::Module(db::Database& database, ws::Hub& hub, async::IoThreads& threads, base::Clock& clock)
-    : context_(new Context{database, hub, threads, Board(clock)}) {}
+Module::Module(db::Database& database, ws::Hub& hub, async::IoThreads& threads, base::Clock& clock,
+               nodes::Leases* leases)
+    : context_(new Context{database, hub, threads, leases, Board(clock)}) {
+    if (leases) join_others(*context_);
+}
 
 Module::~Module() = default;
 
@@ -30,6 +33,12 @@ void Module::add_commands(ws::Commands& commands) {
 void Module::watch(ws::Endpoint& endpoint) {
     endpoint.on_connected([this](const std::shared_ptr<ws::Session>& session) {
         const auto& caller = session->caller();
+        if (context_->leases) {
+            if (context_->board.arrived(caller.user, caller.session))
+                context_->tasks.spawn(context_->threads.context(0).get_executor(),
+                                      settle(*context_, caller.user));
+            return;
+        }
         if (const auto notice = context_->board.connected(caller.user, caller.session))
             tell(context_->hub, *notice);
     });
@@ -38,6 +47,11 @@ void Module::watch(ws::Endpoint& endpoint) {
         if (!context_->expiring.exchange(true))
             context_->tasks.spawn(context_->threads.context(0).get_executor(), expire(*context_));
     });
+}
+
+void Module::start() {
+    if (context_->leases)
+        context_->tasks.spawn(context_->threads.context(0).get_executor(), keep_up(*context_));
 }
 
 void Module::stop() {
@@ -57,8 +71,12 @@ asio::awaitable<void> expire(Context& context) {
         }
         timer.expires_at(*next);
         co_await timer.async_wait(asio::use_awaitable);
-        for (const auto& notice : context.board.expire())
+        Board::Left left;
+        for (const auto& notice : context.board.expire(&left))
             tell(context.hub, notice);
+        if (!context.leases) continue;
+        for (const auto& [user, last_seen] : left)
+            context.leases->release(user, std::to_string(last_seen));
     }
 }
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 
 import pytest
 import pytest_asyncio
 
 from rig.client import Account, Rest, Socket, a_chat, a_user
 from rig.daemon import Daemon, shared_secret
-from rig.nodes import linked, metric
+from rig.nodes import cut_off, linked, metric
 from rig.postgres import PostgresCluster
 from rig.redis import RedisServer
 
@@ -161,3 +161,89 @@ async def test_a_revocation_crosses_in_time(pair: list[Daemon], rests: list[Rest
         print(f"a socket at the other daemon closed {took * 1000:.0f} ms after the revocation was asked for")
         assert took < 2
         (await second.get("users/me")).problem(401)
+
+
+async def test_presence_crosses(pair: list[Daemon], rests: list[Rest]) -> None:
+    ann, bob, _ = await two_people(rests)
+
+    async def seen_by(socket: Socket) -> dict:
+        answer = await socket.call("subscribe_presence", {"user_ids": [bob.id]})
+        (presence,) = answer["data"]["presence"]
+        return presence
+
+    async with ann.socket() as anns:
+        await ready(pair, anns)
+        assert (await seen_by(anns))["status"] == "offline"
+        await linked(pair)
+        async with bob.socket() as bobs:
+            await bobs.event("caught_up")
+            came = await anns.event("presence", deadline_s=AT_ONCE_S)
+            assert (came["data"]["user_id"], came["data"]["status"]) == (bob.id, "online")
+            await bobs.call("presence", {"status": "away", "status_text": "lunch"})
+            away = await anns.event("presence", deadline_s=AT_ONCE_S)
+            assert (away["data"]["status"], away["data"]["status_text"]) == ("away", "lunch")
+            # Who asks later is told what is so, and who connects to the other daemon says the same there.
+            other = await ann.another_device()
+            async with other.socket() as late:
+                await late.event("caught_up")
+                assert (await seen_by(late))["status_text"] == "lunch"
+            bobs_phone = await bob.another_device()
+            bobs_phone.rest = rests[0]
+            async with bobs_phone.socket() as phone:
+                await phone.event("caught_up")
+                assert (await seen_by(anns))["status_text"] == "lunch"
+                await phone.call("presence", {"status": "online"})
+                assert (await anns.event("presence", deadline_s=AT_ONCE_S))["data"]["status"] == "online"
+        gone = await anns.event("presence", deadline_s=15)
+        assert gone["data"]["status"] == "offline" and gone["data"]["last_seen_at"]
+
+
+async def test_presence_outlives_an_emptied_redis(pair: list[Daemon], rests: list[Rest], redis: RedisServer) -> None:
+    ann, bob, _ = await two_people(rests)
+    async with ann.socket() as anns, bob.socket() as bobs:
+        await ready(pair, anns, bobs)
+        key = f"supd:p:{bob.id}"
+        await until(lambda: redis.command("EXISTS", key) == 1, "the lease of who is connected")
+        redis.command("FLUSHALL")
+        await until(lambda: redis.command("EXISTS", key) == 1, "the lease after Redis was emptied")
+        answer = await anns.call("subscribe_presence", {"user_ids": [bob.id]})
+        assert answer["data"]["presence"][0]["status"] == "online"
+        assert not [event for event in anns.events if event["type"] == "presence"], "nobody went"
+
+
+async def until(holds: Callable[[], bool], what: str, deadline_s: float = 10.0) -> None:
+    deadline = time.monotonic() + deadline_s
+    while not holds():
+        assert time.monotonic() < deadline, f"{what} did not come"
+        await asyncio.sleep(0.05)
+
+
+async def test_a_rate_limit_is_shared(spawn: Callable[..., Daemon], postgres: PostgresCluster, redis: RedisServer) -> None:
+    """What is used up at one daemon is used up at the other; with Redis frozen each counts by itself."""
+    burst = 30
+    settings = {"JWT_SECRET": shared_secret(), "REDIS_URL": redis.url, "SUPD__RATE_LIMIT__ENABLED": "true",
+                "SUPD__RATE_LIMIT__API_PER_MINUTE": "1", "SUPD__RATE_LIMIT__API_BURST": str(burst)}
+    url = postgres.new_database()
+    pair = [spawn(database_url=url, name=name, settings=settings).start() for name in ("c", "d")]
+    await linked(pair)
+    async with Rest(pair[0].url) as one, Rest(pair[1].url) as two:
+        ann = await a_user(one)
+        for _ in range(burst):
+            (await ann.get("users/me")).expect(200)
+        (await ann.get("users/me")).problem(429, "rate_limited")
+        ann.rest = two
+        # The first request there asks Redis, whose answer counts for those behind it.
+        passed = 0
+        while (await ann.get("users/me")).status == 200:
+            passed += 1
+            assert passed < burst / 2, "the other daemon does not know"
+            await asyncio.sleep(0.02)
+        print(f"{passed} requests passed at the other daemon")
+        bob = await a_user(two)
+        redis.freeze()
+        try:
+            await asyncio.gather(*(cut_off(daemon) for daemon in pair))
+            answers = [(await bob.get("users/me")).status for _ in range(burst + 1)]
+            assert answers[:5] == [200] * 5 and answers[-1] == 429, "it counts by itself"
+        finally:
+            redis.thaw()

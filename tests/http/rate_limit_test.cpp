@@ -127,5 +127,49 @@ TEST(RateLimit, AddressesCountAsOneHost) {
     EXPECT_EQ(RateLimiter::user_key(base::UserId::make()).size(), 17u);
 }
 
+// One shared bucket that answers when the test says so.
+struct Shared final : SharedBuckets {
+    void take(const std::string& name, double tokens, double, double burst,
+              std::function<void(double)> left) override {
+        names.push_back(name);
+        level = std::max(-burst, level - tokens);
+        answers.push_back([left = std::move(left), now = level] { left(now); });
+    }
+    void answer() {
+        for (auto& one : std::exchange(answers, {}))
+            one();
+    }
+    double level = 10;
+    std::vector<std::string> names;
+    std::vector<std::function<void()>> answers;
+};
+
+TEST(RateLimit, SharedBucketsCorrectTheLocalOneAndNeverRaiseIt) {
+    TurnedClock clock;
+    Shared shared;
+    RateLimiter limiter({}, clock);
+    limiter.share_by(shared);
+    ASSERT_TRUE(limiter.take(Limit::auth, "k").allowed);
+    EXPECT_EQ(limiter.take(Limit::auth, "k").remaining, 8U) << "it does not wait for the answer";
+    shared.answer();
+    EXPECT_EQ(limiter.take(Limit::auth, "k").remaining, 7U);
+    shared.level = 100;
+    EXPECT_EQ(limiter.take(Limit::auth, "k").remaining, 6U);
+    shared.answer();
+    EXPECT_EQ(limiter.take(Limit::auth, "k").remaining, 5U) << "an answer gives nothing back";
+    shared.level = 0;  // another process took all
+    ASSERT_TRUE(limiter.take(Limit::auth, "k").allowed);
+    shared.answer();
+    const auto taken = shared.names.size();
+    const auto refused = limiter.take(Limit::auth, "k");
+    EXPECT_FALSE(refused.allowed);
+    EXPECT_EQ(refused.remaining, 0U);
+    EXPECT_EQ(refused.retry_after_s, 24U) << "the one that was not there is paid first";
+    EXPECT_EQ(shared.names.size(), taken) << "what is refused here takes nothing there";
+    clock.now += std::chrono::seconds(24);
+    EXPECT_TRUE(limiter.take(Limit::auth, "k").allowed);
+    EXPECT_EQ(shared.names.front().substr(1), "k") << "named the same by every process: no seed";
+}
+
 }  // namespace
 }  // namespace supd::http

@@ -77,6 +77,11 @@ TEST_F(Hints, the_others_too) {
     EXPECT_EQ(std::get<DeviceAttached>(*device).user, ann);
     EXPECT_EQ(std::get<DeviceAttached>(*device).device, device_id);
     EXPECT_EQ(std::get<DeviceAttached>(*device).at, 1'700'000'000'123);
+    const auto lease = decode(encode(kNode, LeaseTold{ann, true, "away"}));
+    EXPECT_EQ(std::get<LeaseTold>(*lease).user, ann);
+    EXPECT_TRUE(std::get<LeaseTold>(*lease).released);
+    EXPECT_EQ(std::get<LeaseTold>(*lease).value, "away");
+    EXPECT_FALSE(decode(encode(kNode, LeaseTold{ann, false, std::string(kMaxLeaseValue + 1, 'x')})));
     EXPECT_TRUE(std::holds_alternative<SessionsRevoked>(*decode(encode(kNode, SessionsRevoked{}))));
 }
 

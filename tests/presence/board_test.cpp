@@ -117,5 +117,110 @@ TEST_F(BoardTest, typing_is_limited) {
     EXPECT_EQ(taken, static_cast<int>(kTypingPerSecond));
 }
 
+constexpr Board::Node kOther = 2, kThird = 3;
+
+TEST_F(BoardTest, who_is_connected_elsewhere_is_shown_until_they_are_gone) {
+    board.connected(ann, anns);
+    EXPECT_FALSE(board.said_elsewhere(bob, kOther, {Status::online, ""})) << "nobody watches";
+    board.watch(anns, {bob});
+    EXPECT_FALSE(board.known(bob));
+    const auto came = board.said_elsewhere(bob, kOther, {Status::away, "lunch"});
+    ASSERT_TRUE(came);
+    EXPECT_EQ(came->presence.status, Status::away);
+    EXPECT_EQ(came->presence.text, "lunch");
+    EXPECT_EQ(came->watchers, std::vector{ann});
+    EXPECT_FALSE(board.said_elsewhere(bob, kOther, {Status::away, "lunch"})) << "nothing new";
+    EXPECT_TRUE(board.known(bob));
+    EXPECT_EQ(board.watch(anns, {bob}).front().status, Status::away) << "watched on";
+    board.watch(anns, {});
+    EXPECT_EQ(board.watch(anns, {bob}).front().status, Status::offline)
+        << "watched anew: it must be asked again";
+    EXPECT_EQ(board.look({bob}).front().status, Status::offline);
+    board.said_elsewhere(bob, kOther, {Status::online, ""});
+    board.said_elsewhere(bob, kThird, {Status::online, ""});
+    EXPECT_FALSE(board.gone_elsewhere(bob, kOther, 5)) << "still at the third";
+    const auto gone = board.gone_elsewhere(bob, kThird, 7);
+    ASSERT_TRUE(gone);
+    EXPECT_EQ(gone->presence.status, Status::offline);
+    EXPECT_EQ(gone->presence.last_seen, 7);
+}
+
+TEST_F(BoardTest, who_leaves_here_but_not_elsewhere_does_not_go) {
+    board.connected(ann, anns);
+    board.watch(anns, {bob});
+    board.connected(bob, bobs);
+    board.said_elsewhere(bob, kOther, {Status::online, ""});
+    board.disconnected(bob, bobs);
+    clock.passed += kOfflineDelay;
+    Board::Left left;
+    EXPECT_TRUE(board.expire(&left).empty());
+    ASSERT_EQ(left.size(), 1U) << "but this process says so";
+    EXPECT_EQ(left.front().first, bob);
+    EXPECT_TRUE(board.gone_elsewhere(bob, kOther, 9));
+}
+
+TEST_F(BoardTest, who_arrives_adopts_what_they_say_elsewhere_before_anybody_sees_them) {
+    board.connected(ann, anns);
+    board.watch(anns, {bob});
+    EXPECT_TRUE(board.arrived(bob, bobs));
+    EXPECT_FALSE(board.word_of(bob));
+    EXPECT_FALSE(board.read_elsewhere(bob, {{kOther, {Status::offline, ""}}})) << "not to be seen";
+    EXPECT_FALSE(board.settle(bob)) << "and not by coming here either";
+    EXPECT_EQ(board.word_of(bob), (Word{Status::offline, ""}));
+    EXPECT_FALSE(board.arrived(bob, bobs_other));
+    const auto said = board.said_elsewhere(bob, kOther, {Status::online, "back"});
+    ASSERT_TRUE(said);
+    EXPECT_EQ(said->presence.text, "back");
+    EXPECT_EQ(board.word_of(bob), (Word{Status::online, "back"})) << "the last word counts everywhere";
+}
+
+TEST_F(BoardTest, what_they_say_on_arriving_is_newer_than_what_is_known) {
+    board.connected(ann, anns);
+    board.watch(anns, {bob});
+    board.arrived(bob, bobs);
+    board.read_elsewhere(bob, {{kOther, {Status::away, ""}}});
+    EXPECT_FALSE(board.say(bob, Status::online, "here"));
+    const auto shown = board.settle(bob);
+    ASSERT_TRUE(shown);
+    EXPECT_EQ(shown->presence.text, "here");
+}
+
+TEST_F(BoardTest, who_arrives_and_leaves_at_once_is_not_shown) {
+    board.arrived(bob, bobs);
+    board.disconnected(bob, bobs);
+    EXPECT_FALSE(board.settle(bob));
+    EXPECT_FALSE(board.word_of(bob));
+    clock.passed += kOfflineDelay;
+    EXPECT_TRUE(board.expire().empty());
+}
+
+TEST_F(BoardTest, a_word_must_be_missing_twice_to_be_gone) {
+    board.connected(ann, anns);
+    board.watch(anns, {bob});
+    ASSERT_TRUE(board.read_elsewhere(bob, {{kOther, {Status::online, ""}}}));
+    EXPECT_FALSE(board.read_elsewhere(bob, {}));
+    EXPECT_FALSE(board.read_elsewhere(bob, {{kOther, {Status::online, ""}}})) << "written again";
+    EXPECT_FALSE(board.read_elsewhere(bob, {}));
+    const auto gone = board.read_elsewhere(bob, {});
+    ASSERT_TRUE(gone);
+    EXPECT_EQ(gone->presence.status, Status::offline);
+    EXPECT_FALSE(board.known(bob));
+}
+
+TEST_F(BoardTest, it_says_who_is_watched_here) {
+    std::vector<std::pair<UserId, bool>> told;
+    board.on_watched([&](UserId user, bool begins) { told.emplace_back(user, begins); });
+    board.connected(ann, anns);
+    board.connected(bob, bobs);
+    board.watch(anns, {bob});
+    board.watch(bobs, {bob});
+    EXPECT_EQ(told, (std::vector<std::pair<UserId, bool>>{{bob, true}}));
+    EXPECT_EQ(board.watched_users(false), std::vector{bob});
+    EXPECT_TRUE(board.watched_users(true).empty());
+    board.disconnected(ann, anns);
+    board.disconnected(bob, bobs);
+    EXPECT_EQ(told, (std::vector<std::pair<UserId, bool>>{{bob, true}, {bob, false}}));
+}
+
 }  // namespace
 }  // namespace supd::presence

@@ -1,5 +1,6 @@
 // Token buckets: how often one user or one address may do a class of things. Sharded and bounded.
-// Thread-safe, never blocks for long. State is of this process.
+// Thread-safe, never blocks for long. The buckets are of this process; with SharedBuckets each is corrected
+// by what was taken everywhere.
 #pragma once
 
 #include <supd/base/clock.hpp>
@@ -11,6 +12,7 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -48,11 +50,25 @@ struct Verdict {
     base::Error error() const;
 };
 
+/// Buckets that several processes share. Implemented by nodes. Thread-safe, never blocks.
+class SharedBuckets {
+public:
+    virtual ~SharedBuckets() = default;
+    /// Takes the tokens, even those that are not there: down to minus `burst`, so that who takes at several
+    /// processes at once pays afterwards. `left` is called with what is left then, on any thread; or never.
+    virtual void take(const std::string& name, double tokens, double per_second, double burst,
+                      std::function<void(double)> left) = 0;
+};
+
 class RateLimiter {
 public:
     explicit RateLimiter(RateLimitOptions options);
     RateLimiter(RateLimitOptions options, const base::Clock& clock);
     ~RateLimiter();
+
+    /// Before serving. What is allowed here is taken there too, and its answer lowers the bucket here: the
+    /// decision itself never waits, and stays the local one while there is no answer.
+    void share_by(SharedBuckets& shared) { shared_ = &shared; }
 
     /// Takes `tokens` of the bucket (limit, key), or none. A full table first forgets full buckets; if none
     /// is, auth is refused (fails closed) and the other classes pass. `scale` multiplies rate and burst.
@@ -75,12 +91,14 @@ public:
 private:
     struct Shard;
     const RateRule* rule_of(Limit limit) const noexcept;
+    void lower(const std::string& name, double left);
 
     RateLimitOptions options_;
     base::SystemClock system_clock_;
     const base::Clock& clock_;
     std::string seed_;
     std::unique_ptr<Shard[]> shards_;
+    SharedBuckets* shared_ = nullptr;
 };
 
 }  // namespace supd::http

@@ -1,6 +1,7 @@
 // Every limit of what processes tell each other on one screen.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 
 namespace supd::nodes {
@@ -13,5 +14,15 @@ inline constexpr std::size_t kMaxJoinHints = 64;
 inline constexpr std::size_t kMaxHintEvents = 10'000;
 inline constexpr std::size_t kMaxHintMarks = 10'000;
 inline constexpr std::size_t kMaxHintUsers = 100'000;
+
+/// A lease ends by itself when its process no longer renews it.
+inline constexpr std::chrono::seconds kLease{35};
+inline constexpr std::chrono::seconds kRenewEvery{10};
+/// How often a process looks whether Redis was away or emptied, so that it writes its leases anew.
+inline constexpr std::chrono::seconds kInterruptionCheck{1};
+/// Renewals sent in a row, and the pause after so many.
+inline constexpr std::size_t kRenewAtOnce = 2'000;
+inline constexpr std::chrono::milliseconds kRenewPause{50};
+inline constexpr std::size_t kMaxLeaseValue = 1024;
 
 }  // namespace supd::nodes

@@ -5,6 +5,8 @@
 
 #include <supd/async/io_threads.hpp>
 #include <supd/cache/settings.hpp>
+#include <supd/http/rate_limit.hpp>
+#include <supd/nodes/leases.hpp>
 #include <supd/ws/hub.hpp>
 
 #include <cstdint>
@@ -44,6 +46,10 @@ public:
     void tell_revoked();
     /// Before start(). Called on an io thread when another process has revoked sessions.
     void on_revoked(std::function<void()> call);
+
+    /// For RateLimiter::share_by.
+    http::SharedBuckets& buckets() noexcept;
+    Leases& leases() noexcept;
 
     Numbers numbers() const;
 

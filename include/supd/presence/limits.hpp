@@ -18,4 +18,10 @@ inline constexpr double kTypingBurst = 6;
 inline constexpr double kPresencePerSecond = 1;
 inline constexpr double kPresenceBurst = 20;
 
+/// How often a process asks whether those who are connected elsewhere still are, longer than a lease is
+/// renewed (nodes), since a lease that is missing once may only have been wiped; and how soon after an
+/// interruption.
+inline constexpr std::chrono::seconds kReadAgain{15};
+inline constexpr std::chrono::seconds kLookAgain{1};
+
 }  // namespace supd::presence

@@ -1,10 +1,12 @@
-// Who is online, and who types. Kept in this process only, never stored, never replayed: what is lost is said
-// again by the next change. Seen only by people who share a chat, asked when they subscribe.
+// Who is online, and who types. Kept in memory, never stored, never replayed: what is lost is said again by
+// the next change. Seen only by people who share a chat, asked when they subscribe. Several processes tell
+// each other by leases; while those cannot be asked, nobody is said to be offline who may not be.
 #pragma once
 
 #include <supd/async/io_threads.hpp>
 #include <supd/base/clock.hpp>
 #include <supd/db/database.hpp>
+#include <supd/nodes/leases.hpp>
 #include <supd/ws/commands.hpp>
 #include <supd/ws/endpoint.hpp>
 #include <supd/ws/hub.hpp>
@@ -19,7 +21,9 @@ struct Context;
 /// end. Thread-safe.
 class Module {
 public:
-    Module(db::Database& database, ws::Hub& hub, async::IoThreads& threads, base::Clock& clock);
+    /// `leases`: null when this process is alone.
+    Module(db::Database& database, ws::Hub& hub, async::IoThreads& threads, base::Clock& clock,
+           nodes::Leases* leases = nullptr);
     ~Module();
     Module(const Module&) = delete;
     Module& operator=(const Module&) = delete;
@@ -27,6 +31,8 @@ public:
     void add_commands(ws::Commands& commands);
     /// Learns of sessions that come and go. Before serving.
     void watch(ws::Endpoint& endpoint);
+    /// With leases: once the io threads run.
+    void start();
     /// Not from an io thread.
     void stop();
 

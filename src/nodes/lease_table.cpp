@@ -1,0 +1,214 @@
+#include "lease_table.hpp"
+
+#include "channels.hpp"
+
+#include <supd/base/clock.hpp>
+#include <supd/nodes/limits.hpp>
+
+#include <boost/asio/async_result.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+#include <charconv>
+
+namespace supd::nodes {
+namespace {
+
+constexpr const char* kHold = R"(
+local time = redis.call('TIME')
+local ends = time[1] * 1000 + math.floor(time[2] / 1000) + ARGV[3]
+redis.call('HSET', KEYS[1], ARGV[1], string.format('%.0f', ends) .. ' ' .. ARGV[2])
+redis.call('PEXPIRE', KEYS[1], ARGV[3])
+)";
+
+constexpr const char* kRead = R"(
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local all, live = redis.call('HGETALL', KEYS[1]), {}
+for i = 1, #all, 2 do
+    local ends, value = string.match(all[i + 1], '^(%d+) (.*)$')
+    if ends and tonumber(ends) > now then
+        live[#live + 1] = all[i]
+        live[#live + 1] = value
+    else
+        redis.call('HDEL', KEYS[1], all[i])
+    end
+end
+return live
+)";
+
+std::string lease_milliseconds() {
+    return std::to_string(std::chrono::milliseconds(kLease).count());
+}
+
+}  // namespace
+
+LeaseTable::LeaseTable(asio::io_context& home, NodeId me, cache::Client& client, Interest& interest,
+                       Tell tell)
+    : home_(home),
+      me_(me),
+      client_(client),
+      interest_(interest),
+      tell_(std::move(tell)),
+      hold_(std::make_shared<Script>(kHold)),
+      read_(std::make_shared<Script>(kRead)) {}
+
+void LeaseTable::start() {
+    tasks_.spawn(home_.get_executor(), keep_up());
+}
+
+void LeaseTable::stop() {
+    tasks_.cancel();
+    tasks_.wait();
+}
+
+void LeaseTable::write(base::UserId user, const std::string& value) {
+    hold_->run(client_, lease_key_of(user), {std::to_string(me_), value, lease_milliseconds()},
+               [](const cache::Answer&) {});  // what was not written is renewed
+}
+
+// Who watches, and the other processes that serve the same user.
+void LeaseTable::announce(base::UserId user, const std::string& value, bool released) {
+    LeaseTold hint;
+    hint.user = user;
+    hint.released = released;
+    hint.value = value;
+    tell_(lease_key_of(user), hint);
+    tell_(channel_of(user), hint);
+}
+
+void LeaseTable::hold(base::UserId user, std::string value) {
+    {
+        const std::lock_guard lock(mutex_);
+        held_[user] = value;
+    }
+    write(user, value);
+    announce(user, value, false);
+}
+
+void LeaseTable::rewrite(base::UserId user, std::string value) {
+    {
+        const std::lock_guard lock(mutex_);
+        const auto at = held_.find(user);
+        if (at == held_.end()) return;
+        at->second = value;
+    }
+    write(user, value);
+}
+
+void LeaseTable::release(base::UserId user, std::string last_value) {
+    {
+        const std::lock_guard lock(mutex_);
+        if (held_.erase(user) == 0) return;
+    }
+    const auto key = lease_key_of(user);
+    client_.send(key, {"HDEL", key, std::to_string(me_)});
+    announce(user, last_value, true);
+}
+
+void LeaseTable::watch(base::UserId user, bool begins) {
+    interest_.follow(lease_key_of(user), begins);
+}
+
+void LeaseTable::take(NodeId from, const LeaseTold& hint) {
+    if (!changed_) return;
+    LeaseChange change;
+    change.user = hint.user;
+    change.lease.node = from;
+    change.lease.value = hint.value;
+    change.released = hint.released;
+    changed_(change);
+}
+
+std::vector<Lease> LeaseTable::leases_of(const cache::Reply& reply) const {
+    std::vector<Lease> out;
+    for (std::size_t i = 0; i + 1 < reply.items.size(); i += 2) {
+        Lease one;
+        const auto& node = reply.items[i].text;
+        std::from_chars(node.data(), node.data() + node.size(), one.node);
+        one.value = reply.items[i + 1].text;
+        if (one.node != me_) out.push_back(std::move(one));
+    }
+    return out;
+}
+
+asio::awaitable<std::vector<std::optional<std::vector<Lease>>>> LeaseTable::read(
+    std::vector<base::UserId> users) {
+    struct Gathered {
+        std::vector<std::optional<std::vector<Lease>>> all;
+        std::atomic<std::size_t> missing{0};
+    };
+    const auto gathered = std::make_shared<Gathered>();
+    gathered->all.resize(users.size());
+    gathered->missing = users.size();
+    if (users.empty()) co_return gathered->all;
+    const auto executor = co_await asio::this_coro::executor;
+    auto start = [&](auto handler) {
+        auto shared = std::make_shared<decltype(handler)>(std::move(handler));
+        for (std::size_t i = 0; i < users.size(); ++i) {
+            // Of different entries, on one thread or before any is sent.
+            auto take = [this, gathered, i, shared, executor](const cache::Answer& answer) {
+                if (answer.ok()) gathered->all[i] = leases_of(answer.reply);
+                if (gathered->missing.fetch_sub(1) > 1) return;
+                asio::post(executor, [shared] { std::move (*shared)(); });
+            };
+            read_->run(client_, lease_key_of(users[i]), {}, std::move(take));
+        }
+    };
+    co_await asio::async_initiate<const asio::use_awaitable_t<>, void()>(start, asio::use_awaitable);
+    co_return std::move(gathered->all);
+}
+
+// Redis was away, or has forgotten everything: a key of our own says so.
+asio::awaitable<bool> LeaseTable::interrupted() {
+    const auto key = "supd:n:" + std::to_string(me_);
+    cache::Words mark{"SET", key, "1", "PX", lease_milliseconds(), "XX", "GET"};
+    const auto answer = co_await client_.ask(key, std::move(mark));
+    if (!answer.ok()) co_return false;
+    const auto connects = client_.counters().reconnects.load();
+    const bool reconnected = std::exchange(connects_seen_, connects) != connects;
+    if (answer.reply.kind == cache::Reply::Kind::text) co_return reconnected;
+    cache::Words fresh{"SET", key, "1", "PX", lease_milliseconds()};
+    co_await client_.ask(key, std::move(fresh));
+    co_return true;
+}
+
+asio::awaitable<void> LeaseTable::renew(bool tell_all) {
+    std::vector<std::pair<base::UserId, std::string>> all;
+    {
+        const std::lock_guard lock(mutex_);
+        all.assign(held_.begin(), held_.end());
+    }
+    asio::steady_timer pause(home_);
+    std::size_t sent = 0;
+    for (const auto& [user, value] : all) {
+        {
+            const std::lock_guard lock(mutex_);
+            const auto at = held_.find(user);
+            if (at == held_.end() || at->second != value) continue;  // changed and written meanwhile
+        }
+        write(user, value);
+        if (tell_all) announce(user, value, false);
+        if (++sent % kRenewAtOnce != 0) continue;
+        pause.expires_after(kRenewPause);
+        co_await pause.async_wait(asio::use_awaitable);
+    }
+}
+
+asio::awaitable<void> LeaseTable::keep_up() {
+    asio::steady_timer timer(home_);
+    auto next = base::Monotonic::now() + kRenewEvery;
+    for (;;) {
+        timer.expires_after(kInterruptionCheck);
+        co_await timer.async_wait(asio::use_awaitable);
+        const bool again = co_await interrupted();
+        if (!again && base::Monotonic::now() < next) continue;
+        next = base::Monotonic::now() + kRenewEvery;
+        co_await renew(again);
+        if (again) interruptions_.fetch_add(1);
+    }
+}
+
+}  // namespace supd::nodes

@@ -1,0 +1,124 @@
+// The board's view of who is connected to other processes.
+#include "board.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace supd::presence {
+
+bool Board::arrived(UserId user, SessionId session) {
+    const std::lock_guard lock(mutex_);
+    auto& entry = sessions_[session];
+    entry.user = user;
+    ++entry.sockets;
+    auto& person = people_[user];
+    ++person.sockets;
+    return !person.shown;
+}
+
+std::optional<Notice> Board::settle(UserId user) {
+    const std::lock_guard lock(mutex_);
+    const auto person = people_.find(user);
+    if (person == people_.end() || person->second.sockets == 0 || person->second.shown) return std::nullopt;
+    const auto before = presence_of(user);
+    if (const auto* known = last_elsewhere(user); known && !std::exchange(person->second.said, false)) {
+        person->second.chosen = known->status;
+        person->second.text = known->text;
+    }
+    person->second.shown = true;
+    return notice_unless(user, before);
+}
+
+std::optional<Word> Board::word_of(UserId user) const {
+    const std::lock_guard lock(mutex_);
+    const auto person = people_.find(user);
+    if (person == people_.end() || !person->second.shown) return std::nullopt;
+    return Word{person->second.chosen, person->second.text};
+}
+
+void Board::note(UserId user, Node node, Word word) {
+    auto& entry = elsewhere_[user][node];
+    entry.word = std::move(word);
+    entry.order = next_order_++;
+    entry.missing = false;
+}
+
+std::optional<Notice> Board::said_elsewhere(UserId user, Node node, Word word) {
+    const std::lock_guard lock(mutex_);
+    const auto before = presence_of(user);
+    const auto person = people_.find(user);
+    if (person != people_.end() && person->second.sockets > 0) {
+        // Not shown yet: what is noted below is what settle() adopts.
+        if (person->second.shown) {
+            person->second.chosen = word.status;
+            person->second.text = word.text;
+        }
+    } else if (!watchers_.contains(user)) {
+        return std::nullopt;
+    }
+    note(user, node, std::move(word));
+    return notice_unless(user, before);
+}
+
+std::optional<Notice> Board::gone_elsewhere(UserId user, Node node, base::Millis last_seen) {
+    const std::lock_guard lock(mutex_);
+    const auto before = presence_of(user);
+    const auto at = elsewhere_.find(user);
+    if (at == elsewhere_.end() || at->second.erase(node) == 0) return std::nullopt;
+    if (at->second.empty()) elsewhere_.erase(at);
+    if (watchers_.contains(user)) last_seen_elsewhere_[user] = last_seen;
+    const auto after = presence_of(user);
+    // Somebody who was not to be seen does not go either.
+    if (after.status == before.status) return std::nullopt;
+    return notice(user);
+}
+
+std::optional<Notice> Board::read_elsewhere(UserId user, const Words& words) {
+    const std::lock_guard lock(mutex_);
+    const auto person = people_.find(user);
+    if (!watchers_.contains(user) && (person == people_.end() || person->second.sockets == 0))
+        return std::nullopt;
+    const auto before = presence_of(user);
+    if (const auto at = elsewhere_.find(user); at != elsewhere_.end()) {
+        for (auto& [node, entry] : at->second) {
+            const auto same = [&](const auto& told) { return told.first == node; };
+            if (std::ranges::any_of(words, same)) continue;
+            (entry.missing ? entry.gone : entry.missing) = true;
+        }
+        std::erase_if(at->second, [](const auto& entry) { return entry.second.gone; });
+        if (at->second.empty()) elsewhere_.erase(at);
+    }
+    for (const auto& [node, word] : words) {
+        const auto at = elsewhere_.find(user);
+        const auto known = at == elsewhere_.end() ? nullptr : &at->second;
+        if (known && known->contains(node) && known->at(node).word == word)
+            known->at(node).missing = false;
+        else
+            note(user, node, word);
+    }
+    return notice_unless(user, before);
+}
+
+std::vector<Presence> Board::look(const std::vector<UserId>& users) const {
+    const std::lock_guard lock(mutex_);
+    std::vector<Presence> out;
+    for (const auto& user : users)
+        out.push_back(presence_of(user));
+    return out;
+}
+
+bool Board::known(UserId user) const {
+    const std::lock_guard lock(mutex_);
+    const auto person = people_.find(user);
+    return (person != people_.end() && person->second.shown) || elsewhere_.contains(user);
+}
+
+std::vector<UserId> Board::watched_users(bool elsewhere) const {
+    const std::lock_guard lock(mutex_);
+    std::vector<UserId> out;
+    for (const auto& [user, sessions] : watchers_)
+        if (!elsewhere || elsewhere_.contains(user)) out.push_back(user);
+    return out;
+}
+
+}  // namespace supd::presence

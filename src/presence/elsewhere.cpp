@@ -1,0 +1,104 @@
+// Presence over several processes: each holds a lease for whom it serves, and hears of those it watches.
+#include "context.hpp"
+
+#include <supd/base/json_text.hpp>
+#include <supd/presence/limits.hpp>
+
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+#include <charconv>
+
+namespace supd::presence {
+namespace {
+
+// "online" or "away out to lunch".
+std::string value_of(const Word& word) {
+    std::string out(name_of(word.status));
+    if (!word.text.empty()) out += ' ' + word.text;
+    return out;
+}
+
+std::optional<Word> word_in(std::string_view value) {
+    const auto space = value.find(' ');
+    const auto status = status_named(value.substr(0, space));
+    if (!status) return std::nullopt;
+    Word out;
+    out.status = *status;
+    if (space != std::string_view::npos) out.text = value.substr(space + 1);
+    return out;
+}
+
+base::Millis time_in(const std::string& value) {
+    base::Millis out = 0;
+    std::from_chars(value.data(), value.data() + value.size(), out);
+    return out;
+}
+
+void hear(Context& context, const nodes::LeaseChange& change) {
+    std::optional<Notice> notice;
+    if (change.released) {
+        notice = context.board.gone_elsewhere(change.user, change.lease.node, time_in(change.lease.value));
+    } else if (auto word = word_in(change.lease.value)) {
+        const auto before = context.board.word_of(change.user);
+        notice = context.board.said_elsewhere(change.user, change.lease.node, *word);
+        // This process has adopted it; its own lease must say the same when it is read. Nobody need be told.
+        if (before && *before != *word) context.leases->rewrite(change.user, value_of(*word));
+    }
+    if (notice) tell(context.hub, *notice);
+}
+
+}  // namespace
+
+void join_others(Context& context) {
+    context.board.on_watched([&context](UserId user, bool begins) { context.leases->watch(user, begins); });
+    context.leases->on_change([&context](const nodes::LeaseChange& change) { hear(context, change); });
+}
+
+void tell_elsewhere(Context& context, UserId user) {
+    if (const auto word = context.board.word_of(user)) context.leases->hold(user, value_of(*word));
+}
+
+asio::awaitable<bool> read_elsewhere(Context& context, std::vector<UserId> users) {
+    const auto all = co_await context.leases->read(users);
+    bool known = true;
+    for (std::size_t i = 0; i < users.size(); ++i) {
+        known = known && all[i];
+        if (!all[i]) continue;
+        Board::Words words;
+        for (const auto& lease : *all[i])
+            if (auto word = word_in(lease.value)) words.emplace_back(lease.node, std::move(*word));
+        if (const auto notice = context.board.read_elsewhere(users[i], words)) tell(context.hub, *notice);
+    }
+    co_return known;
+}
+
+asio::awaitable<void> settle(Context& context, UserId user) {
+    std::vector<UserId> one{user};
+    co_await read_elsewhere(context, std::move(one));
+    if (const auto notice = context.board.settle(user)) tell(context.hub, *notice);
+    tell_elsewhere(context, user);
+}
+
+asio::awaitable<void> keep_up(Context& context) {
+    asio::steady_timer timer(context.threads.context(0));
+    auto interruptions = context.leases->interruptions();
+    auto next = base::Monotonic::now() + kReadAgain;
+    for (;;) {
+        timer.expires_after(kLookAgain);
+        co_await timer.async_wait(asio::use_awaitable);
+        const bool all = interruptions != context.leases->interruptions();
+        if (!all && base::Monotonic::now() < next) continue;
+        interruptions = context.leases->interruptions();
+        next = base::Monotonic::now() + kReadAgain;
+        const auto users = context.board.watched_users(!all);
+        for (std::size_t at = 0; at < users.size(); at += kMaxWatched) {
+            const auto from = users.begin() + static_cast<std::ptrdiff_t>(at);
+            std::vector<UserId> some(
+                from, from + static_cast<std::ptrdiff_t>(std::min(kMaxWatched, users.size() - at)));
+            co_await read_elsewhere(context, std::move(some));
+        }
+    }
+}
+
+}  // namespace supd::presence
