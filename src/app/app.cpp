@@ -18,6 +18,7 @@
 #include <supd/chats/limits.hpp>
 #include <supd/db/database.hpp>
 #include <supd/db/migrator.hpp>
+#include <supd/db/replicas.hpp>
 #include <supd/http/idempotency.hpp>
 #include <supd/http/limits.hpp>
 #include <supd/http/rate_limit.hpp>
@@ -60,6 +61,15 @@ db::DatabaseOptions database_options(const Config& config, std::string url) {
     out.url = std::move(url);
     out.connections = static_cast<std::size_t>(config.database.pool_size);
     out.statement_timeout = std::chrono::seconds(config.database.statement_timeout_s);
+    return out;
+}
+
+std::vector<db::DatabaseOptions> replica_options(const Config& config) {
+    std::vector<db::DatabaseOptions> out;
+    for (const auto& url : config.database.replica_urls) {
+        out.push_back(database_options(config, url.reveal()));
+        out.back().max_wait = std::chrono::milliseconds(200);  // the primary is there, too
+    }
     return out;
 }
 
@@ -195,6 +205,7 @@ struct App::Parts {
     Heartbeat heartbeat{io};
     async::BlockingPool cpu{"cpu", cpu_limits()};
     db::Database database;
+    db::Replicas replicas;
     chatlog::Reader reader;
     ws::Hub hub;
     std::unique_ptr<nodes::Nodes> nodes;  // null without Redis
@@ -230,6 +241,7 @@ struct App::Parts {
           url(std::move(database_url)),
           io(io_thread_count(config)),
           database(database_options(config, url)),
+          replicas(replica_options(config)),
           reader(database),
           hub(io, reader),
           nodes(config.redis.url.empty() ? nullptr
@@ -239,7 +251,7 @@ struct App::Parts {
           idempotency(database),
           accounts(database, cpu, limiter, revocations, accounts_config(config)),
           chats(database, hub, limiter),
-          messages(database, writer, hub),
+          messages(database, writer, hub, replicas.empty() ? nullptr : &replicas),
           receipts(database, hub, io),
           presence(database, hub, io, clock, nodes ? &nodes->leases() : nullptr),
           sync(database, reader, hub, list_chats_by_id),
@@ -278,6 +290,7 @@ struct App::Parts {
         add_periodic_jobs(jobs, config);
         observe(metrics, all_numbers, writer, endpoint);
         observe_machine(metrics, config.server.data_dir);
+        if (!replicas.empty()) observe(metrics, replicas);
         if (nodes) join_others();
     }
 

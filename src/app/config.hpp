@@ -44,6 +44,7 @@ struct Config {
 
     struct Database {
         base::Secret url;
+        std::vector<base::Secret> replica_urls;
         std::int64_t pool_size = 8;
         std::string run_as = "postgres";
         std::int64_t statement_timeout_s = 5;

@@ -141,6 +141,12 @@ private:
         if (!url.empty() && !postgres_url(url)) {
             fault("database.url must begin with postgresql://");
         }
+        for (const auto& replica : config_.database.replica_urls) {
+            if (!postgres_url(replica.reveal()))
+                fault("database.replica_urls: one does not begin with postgresql://");
+        }
+        if (url.empty() && !config_.database.replica_urls.empty())
+            fault("database.replica_urls needs database.url");
         const std::string& redis = config_.redis.url.reveal();
         try {
             if (!redis.empty()) cache::parse_url(redis);

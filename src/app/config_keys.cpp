@@ -55,6 +55,11 @@ std::vector<Key> make_keys() {
 
         {"database", "url", SecretPlace{[](C& c) -> auto& { return c.database.url; }}, "DATABASE_URL",
          "postgresql://user:password@host/database. Empty: a private PostgreSQL in data_dir."},
+        {"database", "replica_urls", SecretListPlace{[](C& c) -> auto& { return c.database.replica_urls; }},
+         "DATABASE_REPLICA_URLS",
+         "Standbys of that server for the history of chats, read when they are not behind what the reader "
+         "may have\n"
+         "seen. Each has pool_size connections."},
         {"database", "pool_size", NumberPlace{[](C& c) -> auto& { return c.database.pool_size; }, 1, 48}, "",
          "Connections of this process, beside the two of the message writer."},
         {"database", "run_as", TextPlace{[](C& c) -> auto& { return c.database.run_as; }}, "",

@@ -68,6 +68,15 @@ void observe(metrics::Registry& metrics, const std::vector<Number>& numbers, cha
     });
 }
 
+void observe(metrics::Registry& metrics, const db::Replicas& replicas) {
+    metrics.counter_callback("replica_reads_total", "Pages of history that a replica has answered",
+                             [&] { return static_cast<double>(replicas.reads()); });
+    metrics.counter_callback("replica_behind_total", "Pages that a replica lacked something of",
+                             [&] { return static_cast<double>(replicas.behind()); });
+    metrics.counter_callback("replica_failures_total", "Reads that a replica failed",
+                             [&] { return static_cast<double>(replicas.failures()); });
+}
+
 void observe(metrics::Registry& metrics, const nodes::Nodes& nodes) {
     const auto gauge = [&](std::string_view name, std::string_view help, auto read) {
         metrics.gauge_callback(name, help,

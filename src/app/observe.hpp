@@ -5,6 +5,7 @@
 #include <supd/chatlog/reader.hpp>
 #include <supd/chatlog/writer.hpp>
 #include <supd/db/database.hpp>
+#include <supd/db/replicas.hpp>
 #include <supd/metrics/metrics.hpp>
 #include <supd/nodes/nodes.hpp>
 #include <supd/receipts/receipts.hpp>
@@ -29,6 +30,8 @@ std::vector<Number> numbers(db::Database& database, async::BlockingPool& cpu, ch
 void observe(metrics::Registry& metrics, const std::vector<Number>& numbers, chatlog::Writer& writer,
              ws::Endpoint& endpoint);
 
+/// Only where there are some.
+void observe(metrics::Registry& metrics, const db::Replicas& replicas);
 /// Only where there is a Redis.
 void observe(metrics::Registry& metrics, const nodes::Nodes& nodes);
 

@@ -13,6 +13,7 @@ struct Context {
     db::Database& database;
     chatlog::Writer& writer;
     ws::Hub& hub;
+    db::Replicas* replicas;  // null: there are none
 };
 
 // -- handle_messages.cpp

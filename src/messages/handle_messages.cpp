@@ -78,12 +78,37 @@ asio::awaitable<Item> change_and_see(Context& context, Act act, std::function<Do
     co_return std::move(result.item);
 }
 
+namespace {
+
+// Who may see what is the primary's to say, and how far the chat is. What somebody has hidden for themselves
+// has no seq that a replica could be measured by: then it is not asked.
+asio::awaitable<std::optional<Page>> ask_replica(Context& context, ChatId chat, UserId user, Place place,
+                                                 std::size_t limit) {
+    auto judge = [&](db::Transaction& tx) -> std::optional<chats::Membership> {
+        const auto me = chats::require_member(tx, chat, user);
+        if (store::hides_any(tx, user)) return std::nullopt;
+        return me;
+    };
+    const auto me = co_await context.database.transact(db::Access::read_only, judge);
+    if (!me) co_return std::nullopt;
+    auto look = [&](db::Transaction& tx) {
+        return history_of_replica(tx, *me, place.from, place.seq, limit);
+    };
+    co_return co_await context.replicas->read(look);
+}
+
+}  // namespace
+
 asio::awaitable<http::Reply> handle_history(Context& context, http::Request request) {
     request.allow_query({"before_seq", "after_seq", "around_seq", "limit"});
     const auto chat = request.path_id<ChatId>("chat_id");
     const auto user = request.caller().user;
     const auto place = place_of(request);
     const auto limit = query_limit(request);
+    if (context.replicas) {
+        const auto page = co_await ask_replica(context, chat, user, place, limit);
+        if (page) co_return http::Reply::json(page_json(*page));
+    }
     auto work = [&](db::Transaction& tx) { return history(tx, chat, user, place.from, place.seq, limit); };
     const auto page = co_await context.database.transact(db::Access::snapshot, work);
     co_return http::Reply::json(page_json(page));

@@ -4,8 +4,8 @@
 
 namespace supd::messages {
 
-Module::Module(db::Database& database, chatlog::Writer& writer, ws::Hub& hub)
-    : context_(new Context{database, writer, hub}) {}
+Module::Module(db::Database& database, chatlog::Writer& writer, ws::Hub& hub, db::Replicas* replicas)
+    : context_(new Context{database, writer, hub, replicas}) {}
 
 Module::~Module() = default;
 

@@ -23,8 +23,10 @@ bool cut_back(std::vector<Item>& items, std::size_t limit) {
 
 }  // namespace
 
-Page history(db::Transaction& tx, ChatId chat, UserId user, From from, std::int64_t seq, std::size_t limit) {
-    const auto me = chats::require_member(tx, chat, user);
+Page history_for(db::Transaction& tx, const chats::Membership& me, From from, std::int64_t seq,
+                 std::size_t limit) {
+    const auto chat = me.chat;
+    const auto user = me.user;
     Page page;
     switch (from) {
         case From::newest:
@@ -52,6 +54,16 @@ Page history(db::Transaction& tx, ChatId chat, UserId user, From from, std::int6
         }
     }
     return page;
+}
+
+Page history(db::Transaction& tx, ChatId chat, UserId user, From from, std::int64_t seq, std::size_t limit) {
+    return history_for(tx, chats::require_member(tx, chat, user), from, seq, limit);
+}
+
+std::optional<Page> history_of_replica(db::Transaction& tx, const chats::Membership& me, From from,
+                                       std::int64_t seq, std::size_t limit) {
+    if (store::last_seq(tx, me.chat) < me.last_seq) return std::nullopt;
+    return history_for(tx, me, from, seq, limit);
 }
 
 Item visible_message(db::Transaction& tx, MessageId message, UserId user) {

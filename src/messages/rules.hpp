@@ -44,6 +44,10 @@ struct Page {
 enum class From { newest, before, after, around };
 /// Membership and rows of one snapshot: call under Access::snapshot.
 Page history(db::Transaction& tx, ChatId chat, UserId user, From from, std::int64_t seq, std::size_t limit);
+/// The same of a replica for a member as the primary has them: nothing when it lacks entries that they may
+/// have seen already.
+std::optional<Page> history_of_replica(db::Transaction& tx, const chats::Membership& me, From from,
+                                       std::int64_t seq, std::size_t limit);
 /// 404 unless the user may see it.
 Item visible_message(db::Transaction& tx, MessageId message, UserId user);
 

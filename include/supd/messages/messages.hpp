@@ -5,6 +5,7 @@
 
 #include <supd/chatlog/writer.hpp>
 #include <supd/db/database.hpp>
+#include <supd/db/replicas.hpp>
 #include <supd/http/router.hpp>
 #include <supd/ws/commands.hpp>
 #include <supd/ws/hub.hpp>
@@ -24,7 +25,8 @@ struct Context;
 /// Construct, add routes and commands; destroyed after the server has stopped. Thread-safe.
 class Module {
 public:
-    Module(db::Database& database, chatlog::Writer& writer, ws::Hub& hub);
+    /// `replicas`: for the history of chats; may be null.
+    Module(db::Database& database, chatlog::Writer& writer, ws::Hub& hub, db::Replicas* replicas = nullptr);
     ~Module();
     Module(const Module&) = delete;
     Module& operator=(const Module&) = delete;
