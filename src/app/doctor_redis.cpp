@@ -1,9 +1,9 @@
 #include "doctor_redis.hpp"
 
+#include <supd/cache/url.hpp>
 #include <supd/net/outbound.hpp>
 
 #include <algorithm>
-#include <charconv>
 #include <cstdlib>
 
 namespace supd::app {
@@ -11,21 +11,6 @@ namespace {
 
 constexpr double kFullWarns = 0.8;
 constexpr std::size_t kMaxReply = 1024 * 1024;
-
-std::string decoded(std::string_view text) {
-    std::string out;
-    for (std::size_t i = 0; i < text.size(); ++i) {
-        unsigned byte = 0;
-        if (text[i] == '%' && i + 2 < text.size() &&
-            std::from_chars(text.data() + i + 1, text.data() + i + 3, byte, 16).ptr == text.data() + i + 3) {
-            out += static_cast<char>(byte);
-            i += 2;
-        } else {
-            out += text[i];
-        }
-    }
-    return out;
-}
 
 // One command after the other, in RESP2.
 class Redis {
@@ -81,16 +66,18 @@ std::string info_value(const std::string& info, const std::string& name) {
     return info.substr(from, info.find_first_of("\r\n", from) - from);
 }
 
-RedisFacts look_at(const RedisUrl& url) {
+RedisFacts look_at(const cache::Url& url, const std::string& ca_file) {
     net::OutboundOptions options;
-    options.host = url.host;
-    options.port = url.port;
+    options.host = url.endpoints.front().host;
+    options.port = url.endpoints.front().port;
     options.tls = url.tls;
+    options.ca_file = ca_file;
     Redis redis(std::move(options));
     RedisFacts out;
     if (!url.password.empty()) {
-        const auto said = url.user.empty() ? redis.ask({"AUTH", url.password})
-                                           : redis.ask({"AUTH", url.user, url.password});
+        const auto& password = url.password.reveal();
+        const auto said =
+            url.user.empty() ? redis.ask({"AUTH", password}) : redis.ask({"AUTH", url.user, password});
         if (said != "OK") {
             out.refusal = said;
             return out;
@@ -109,40 +96,6 @@ RedisFacts look_at(const RedisUrl& url) {
 
 }  // namespace
 
-std::optional<RedisUrl> RedisUrl::parse(std::string_view text) {
-    RedisUrl out;
-    if (text.starts_with("rediss://")) {
-        out.tls = true;
-        text.remove_prefix(9);
-    } else if (text.starts_with("redis://")) {
-        text.remove_prefix(8);
-    } else {
-        return std::nullopt;
-    }
-    text = text.substr(0, text.find_first_of("/?"));
-    if (const auto at = text.rfind('@'); at != std::string_view::npos) {
-        const auto who = text.substr(0, at);
-        const auto colon = who.find(':');
-        if (colon == std::string_view::npos) return std::nullopt;
-        out.user = decoded(who.substr(0, colon));
-        out.password = decoded(who.substr(colon + 1));
-        text.remove_prefix(at + 1);
-    }
-    text = text.substr(0, text.find(','));
-    const auto colon = text.rfind(':');
-    if (colon != std::string_view::npos && text.find(']', colon) == std::string_view::npos) {
-        const auto digits = text.substr(colon + 1);
-        if (std::from_chars(digits.data(), digits.data() + digits.size(), out.port).ptr !=
-            digits.data() + digits.size())
-            return std::nullopt;
-        text = text.substr(0, colon);
-    }
-    if (text.starts_with('[') && text.ends_with(']')) text = text.substr(1, text.size() - 2);
-    out.host = text;
-    if (out.host.empty()) return std::nullopt;
-    return out;
-}
-
 Judgement judge_redis_answer(const RedisFacts& facts) {
     if (facts.refusal.empty()) return all_well("it answers");
     return fails("it says: " + facts.refusal.substr(0, 200),
@@ -155,7 +108,7 @@ Judgement judge_redis_eviction(const RedisFacts& facts) {
         return warns("it does not tell its maxmemory-policy",
                      "allow the user +info, or make sure that it is noeviction");
     return fails(
-        "maxmemory-policy = " + facts.policy + ": leases and revocations vanish when memory is short",
+        "maxmemory-policy = " + facts.policy + ": shared rate limits are given back when memory is short",
         "maxmemory-policy noeviction in redis.conf, and CONFIG SET maxmemory-policy noeviction");
 }
 
@@ -173,10 +126,11 @@ Findings examine_redis(const Patient& patient) {
     const char* reach = "redis.reachable";
     const auto& given = patient.config().redis.url;
     if (given.empty()) return {{reach, not_looked_at("no redis.url: a single process needs none")}};
-    const auto url = RedisUrl::parse(given.reveal());
-    if (!url) return {{reach, not_looked_at("redis.url is of a form that is not looked at here")}};
+    const auto url = cache::parse_url(given.reveal());  // a valid one, or nobody comes here
+    if (url.layout == cache::Layout::sentinel)
+        return {{reach, not_looked_at("redis.url names sentinels, which are not looked at here")}};
     try {
-        const auto facts = look_at(*url);
+        const auto facts = look_at(url, patient.config().redis.ca_file);
         Findings out{{reach, judge_redis_answer(facts)}};
         if (!facts.refusal.empty()) return out;
         out.push_back({"redis.eviction", judge_redis_eviction(facts)});

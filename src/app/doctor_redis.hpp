@@ -3,20 +3,9 @@
 
 #include "doctor.hpp"
 
-#include <optional>
+#include <string>
 
 namespace supd::app {
-
-struct RedisUrl {
-    bool tls = false;
-    std::string user;
-    std::string password;
-    std::string host;
-    std::uint16_t port = 6379;
-
-    /// redis[s]://[[user]:password@]host[:port][/...]; of several hosts the first. Percent signs are decoded.
-    static std::optional<RedisUrl> parse(std::string_view text);
-};
 
 struct RedisFacts {
     std::string refusal;  ///< what it said instead of PONG

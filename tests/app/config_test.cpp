@@ -127,7 +127,7 @@ TEST_F(ConfigTest, SaysAllFaultsAtOnce) {
     EXPECT_THAT(all, Contains(HasSubstr("\"10.0.0.1/8\" is not an address or a network")));
     EXPECT_THAT(all, Contains(HasSubstr("rate_limit.enabled must be true or false")));
     EXPECT_THAT(all, Contains(HasSubstr("websocket.idle_timeout_s must be more")));
-    EXPECT_THAT(all, Contains(HasSubstr("redis.url must begin with")));
+    EXPECT_THAT(all, Contains(HasSubstr("redis.url: it must begin with")));
     EXPECT_THAT(all, Contains(HasSubstr("auth.jwt_secret is shorter than 32 bytes")));
     for (const auto& fault : all)
         EXPECT_THAT(fault, Not(HasSubstr("short\""))) << "no secret is quoted";

@@ -79,20 +79,6 @@ TEST(DoctorProxy, Socket) {
     EXPECT_EQ(judge_idle({true, false, 12}).verdict, Verdict::failed);
 }
 
-TEST(DoctorRedis, Url) {
-    const auto url = RedisUrl::parse("rediss://ann:p%40ss@cache.example:6380/0");
-    ASSERT_TRUE(url);
-    EXPECT_TRUE(url->tls);
-    EXPECT_EQ(url->user, "ann");
-    EXPECT_EQ(url->password, "p@ss");
-    EXPECT_EQ(url->host, "cache.example");
-    EXPECT_EQ(url->port, 6380);
-    EXPECT_EQ(RedisUrl::parse("redis://:x@[::1]")->host, "::1");
-    EXPECT_EQ(RedisUrl::parse("redis://a:1,b:2")->port, 1);
-    for (const char* bad : {"http://x", "redis://", "redis://x:port", "redis://lonely@host"})
-        EXPECT_FALSE(RedisUrl::parse(bad)) << bad;
-}
-
 TEST(DoctorRedis, Judgement) {
     RedisFacts facts;
     facts.policy = "noeviction";
