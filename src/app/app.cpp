@@ -4,6 +4,7 @@
 #include "heartbeat.hpp"
 #include "observe.hpp"
 #include "observe_machine.hpp"
+#include "options.hpp"
 #include "periodic_jobs.hpp"
 
 #include <supd/accounts/accounts.hpp>
@@ -15,7 +16,6 @@
 #include <supd/chatlog/writer.hpp>
 #include <supd/chats/chat.hpp>
 #include <supd/chats/chats.hpp>
-#include <supd/chats/limits.hpp>
 #include <supd/db/database.hpp>
 #include <supd/db/migrator.hpp>
 #include <supd/db/replicas.hpp>
@@ -40,114 +40,11 @@
 
 #include <algorithm>
 #include <atomic>
-#include <thread>
 
 namespace supd::app {
 namespace {
 
-constexpr std::size_t kWriterLanes = 2;  // measured: more only adds latency (docs/benchmarks.md)
-constexpr std::size_t kCpuQueue = 64;    // password hashes that may wait
-// Who logs in is served or refused within two seconds.
-constexpr std::chrono::milliseconds kCpuWait{1500};
 constexpr int kReconnectSpreadMs = 2000;  // not all clients at once, and back within three seconds
-
-std::size_t io_thread_count(const Config& config) {
-    if (config.server.io_threads > 0) return static_cast<std::size_t>(config.server.io_threads);
-    return std::max(1U, std::thread::hardware_concurrency());
-}
-
-db::DatabaseOptions database_options(const Config& config, std::string url) {
-    db::DatabaseOptions out;
-    out.url = std::move(url);
-    out.connections = static_cast<std::size_t>(config.database.pool_size);
-    out.statement_timeout = std::chrono::seconds(config.database.statement_timeout_s);
-    return out;
-}
-
-std::vector<db::DatabaseOptions> replica_options(const Config& config) {
-    std::vector<db::DatabaseOptions> out;
-    for (const auto& url : config.database.replica_urls) {
-        out.push_back(database_options(config, url.reveal()));
-        out.back().max_wait = std::chrono::milliseconds(200);  // the primary is there, too
-    }
-    return out;
-}
-
-async::BlockingPool::Limits cpu_limits() {
-    async::BlockingPool::Limits out;
-    out.threads = std::max(1U, std::thread::hardware_concurrency());
-    out.queue = kCpuQueue;
-    out.max_wait = kCpuWait;
-    return out;
-}
-
-accounts::Config accounts_config(const Config& config) {
-    accounts::Config out;
-    out.secrets.emplace_back(config.auth.jwt_secret.reveal());
-    for (const auto& secret : config.auth.jwt_previous_secrets)
-        out.secrets.emplace_back(secret.reveal());
-    out.issuer = config.name;
-    out.password_profile = crypto::password_profile(config.auth.password_hash);
-    out.registration_open = config.auth.registration == "open";
-    return out;
-}
-
-http::RateLimitOptions limit_options(const Config& config) {
-    http::RateLimitOptions out;
-    const auto rule = [](std::int64_t per_minute, std::int64_t burst) {
-        http::RateRule one;
-        one.per_minute = static_cast<double>(per_minute);
-        one.burst = static_cast<double>(burst);
-        return one;
-    };
-    out.enabled = config.rate_limit.enabled;
-    out.api = rule(config.rate_limit.api_per_minute, config.rate_limit.api_burst);
-    out.auth = rule(config.rate_limit.auth_per_minute, config.rate_limit.auth_burst);
-    out.message = rule(config.rate_limit.message_per_minute, config.rate_limit.message_burst);
-    out.people = rule(chats::kPeopleAddedPerMinute, chats::kPeopleAddedBurst);
-    return out;
-}
-
-ws::EndpointOptions endpoint_options(const Config& config) {
-    ws::EndpointOptions out;
-    out.server_name = config.name;
-    out.version = version();
-    out.limits_json = limits_json(config);
-    out.origins = config.server.cors_origins;
-    out.compression = config.websocket.compression;
-    out.heartbeat = std::chrono::seconds(config.websocket.heartbeat_s);
-    out.idle_timeout = std::chrono::seconds(config.websocket.idle_timeout_s);
-    out.authenticate_timeout = std::chrono::seconds(config.websocket.authenticate_timeout_s);
-    out.queue_frames = static_cast<std::size_t>(config.websocket.send_queue_frames);
-    out.queue_bytes = static_cast<std::size_t>(config.websocket.send_queue_bytes);
-    out.commands_per_second = static_cast<double>(config.rate_limit.message_per_minute) / 60;
-    out.command_burst = static_cast<double>(config.rate_limit.message_burst);
-    out.limit_commands = config.rate_limit.enabled;
-    return out;
-}
-
-http::ServerOptions server_options(const Config& config, std::string name) {
-    http::ServerOptions out;
-    out.name = std::move(name);
-    out.cors_origins = config.server.cors_origins;
-    for (const auto& text : config.server.trusted_proxies)
-        if (auto network = net::Network::parse(text)) out.trusted_proxies.push_back(*network);
-    return out;
-}
-
-cache::Settings redis_settings(const Config& config) {
-    cache::Settings out;
-    out.url = cache::parse_url(config.redis.url.reveal());
-    out.ca_file = config.redis.ca_file;
-    return out;
-}
-
-chatlog::Writer::Options writer_options(std::string url) {
-    chatlog::Writer::Options out;
-    out.url = std::move(url);
-    out.lanes = kWriterLanes;
-    return out;
-}
 
 sync::ChatPage list_chats_by_id(db::Transaction& tx, base::UserId user, base::ChatId after,
                                 std::size_t limit) {
@@ -209,7 +106,7 @@ struct App::Parts {
     chatlog::Reader reader;
     ws::Hub hub;
     std::unique_ptr<nodes::Nodes> nodes;  // null without Redis
-    std::atomic<bool> looking{false};
+    std::atomic<std::size_t> asked_to_look{0};
     chatlog::Writer writer;
     accounts::Revocations revocations;
     http::RateLimiter limiter;
@@ -298,14 +195,21 @@ struct App::Parts {
         limiter.share_by(nodes->buckets());
         revocations.on_committed([this] { nodes->tell_revoked(); });
         nodes->on_revoked([this] {
-            if (!looking.exchange(true)) tasks.spawn(io.context(0).get_executor(), look_for_revoked());
+            if (asked_to_look.fetch_add(1) == 0)
+                tasks.spawn(io.context(0).get_executor(), look_for_revoked());
         });
         observe(metrics, *nodes);
     }
 
     boost::asio::awaitable<void> look_for_revoked() {
-        looking = false;  // first: what is told from here on is looked for once more
-        co_await revocations.load(database);
+        for (;;) {  // one look at a time; who asks meanwhile gets one more
+            const auto asked = asked_to_look.load();
+            try {
+                co_await revocations.load(database);
+            } catch (const base::Error&) {  // the database is away; the poll says so and looks each second
+            }
+            if (asked_to_look.fetch_sub(asked) == asked) co_return;
+        }
     }
 
     http::ServerServices services(bool is_public) {
