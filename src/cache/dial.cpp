@@ -22,17 +22,31 @@ struct Attempt {
     asio::ip::basic_resolver<asio::ip::tcp, asio::io_context::executor_type> resolver;
     asio::steady_timer watchdog;
     bool over = false;
+    bool late = false;
 };
 
-void guard(const std::shared_ptr<Attempt>& attempt, std::chrono::milliseconds limit) {
-    attempt->watchdog.expires_after(limit);
-    attempt->watchdog.async_wait([attempt](const boost::system::error_code& error) {
-        if (error || attempt->over) return;
-        boost::system::error_code ignored;
-        attempt->resolver.cancel();
-        attempt->socket.close(ignored);
-    });
-}
+class Guard {
+public:
+    Guard(std::shared_ptr<Attempt> attempt, std::chrono::milliseconds limit) : attempt_(std::move(attempt)) {
+        attempt_->watchdog.expires_after(limit);
+        attempt_->watchdog.async_wait([attempt = attempt_](const boost::system::error_code& error) {
+            if (error || attempt->over) return;
+            attempt->late = true;
+            boost::system::error_code ignored;
+            attempt->resolver.cancel();
+            attempt->socket.close(ignored);
+        });
+    }
+    ~Guard() {
+        attempt_->over = true;
+        attempt_->watchdog.cancel();
+    }
+    Guard(const Guard&) = delete;
+    Guard& operator=(const Guard&) = delete;
+
+private:
+    std::shared_ptr<Attempt> attempt_;
+};
 
 }  // namespace
 
@@ -40,7 +54,7 @@ asio::awaitable<std::unique_ptr<net::Stream>> dial(asio::io_context& home, Endpo
                                                    std::shared_ptr<const net::TlsClient> tls,
                                                    std::chrono::milliseconds limit) {
     const auto attempt = std::make_shared<Attempt>(home);
-    guard(attempt, limit);
+    const Guard guard(attempt, limit);
     std::vector<asio::ip::tcp::endpoint> found;
     boost::system::error_code not_an_address;
     const auto address = asio::ip::make_address(to.host, not_an_address);
@@ -49,14 +63,12 @@ asio::awaitable<std::unique_ptr<net::Stream>> dial(asio::io_context& home, Endpo
     } else {
         auto [error, results] =
             co_await attempt->resolver.async_resolve(to.host, std::to_string(to.port), kTuple);
-        if (error) co_return nullptr;
+        if (error || attempt->late) co_return nullptr;
         for (const auto& result : results)
             found.push_back(result.endpoint());
     }
     auto [error, reached] = co_await asio::async_connect(attempt->socket, found, kTuple);
-    attempt->over = true;
-    attempt->watchdog.cancel();
-    if (error || !attempt->socket.is_open()) co_return nullptr;
+    if (error || attempt->late || !attempt->socket.is_open()) co_return nullptr;
     if (tls) co_return tls->make_stream(std::move(attempt->socket), to.host);
     co_return net::make_stream(std::move(attempt->socket), nullptr);
 }

@@ -26,7 +26,9 @@ void* create_text(const redisReadTask* task, char* text, std::size_t size) {
 }
 
 void* create_array(const redisReadTask* task, int size) {
-    if (size > kMaxItems) return nullptr;
+    auto& items = *static_cast<std::size_t*>(task->privdata);
+    if (size < 0 || static_cast<std::size_t>(size) > kMaxItems - items) return nullptr;
+    items += static_cast<std::size_t>(size);
     auto* reply = place(task);
     if (!reply) return nullptr;
     reply->kind = Reply::Kind::array;
@@ -75,8 +77,10 @@ void Parser::Free::operator()(redisReader* reader) const noexcept {
     redisReaderFree(reader);
 }
 
-Parser::Parser() : reader_(redisReaderCreateWithFunctions(&kBuild)) {
+Parser::Parser()
+    : items_(std::make_unique<std::size_t>(0)), reader_(redisReaderCreateWithFunctions(&kBuild)) {
     if (!reader_) throw std::bad_alloc();
+    reader_->privdata = items_.get();
 }
 
 void Parser::feed(std::string_view bytes) {
@@ -90,6 +94,7 @@ std::optional<Reply> Parser::next() {
     void* made = nullptr;
     if (redisReaderGetReply(reader_.get(), &made) != REDIS_OK) throw ProtocolFault(reader_->errstr);
     if (!made) return std::nullopt;
+    *items_ = 0;
     const std::unique_ptr<Reply> owner(static_cast<Reply*>(made));
     return std::move(*owner);
 }

@@ -13,8 +13,8 @@ struct redisReader;
 
 namespace supd::cache {
 
-/// What one reply may hold at most; more is a fault of the protocol.
-inline constexpr int kMaxItems = 1 << 20;
+/// What one reply may hold at most, lists within lists counted; more is a fault of the protocol.
+inline constexpr std::size_t kMaxItems = 1 << 18;
 inline constexpr std::size_t kMaxReplyBytes = 64 << 20;
 
 void append_command(std::string& out, const Words& words);
@@ -35,6 +35,7 @@ private:
     struct Free {
         void operator()(redisReader* reader) const noexcept;
     };
+    std::unique_ptr<std::size_t> items_;  // of the reply that is being read; the reader points at it
     std::unique_ptr<redisReader, Free> reader_;
 };
 

@@ -54,6 +54,13 @@ TEST(Resp, what_is_no_reply_or_too_large_is_a_fault) {
     for (const auto* bytes : {"hello\r\n", "?x\r\n", "*2000000\r\n:1\r\n",
                               "*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n"})
         EXPECT_THROW(parsed(bytes, 100), ProtocolFault) << bytes;
+    std::string nested = "*5\r\n";  // none of the lists is too long by itself
+    for (int i = 0; i < 5; ++i) {
+        nested += "*60000\r\n";
+        for (int item = 0; item < 60'000; ++item)
+            nested += ":1\r\n";
+    }
+    EXPECT_THROW(parsed(nested, 100'000), ProtocolFault);
     Parser parser;
     const std::string part(1 << 20, 'x');
     parser.feed("$134217728\r\n");
