@@ -3,16 +3,26 @@
 
 #include <supd/base/ids.hpp>
 
+#include <cstddef>
 #include <string>
 
 namespace supd::nodes {
 
 inline const std::string kEverybody = "supd:all";
 
+/// Chats share channels, by the last digit of their id. With one for each, a batch would be a PUBLISH per
+/// chat (measured with 1,000 people talking in pairs: a tenth more CPU of the daemons, a third more of
+/// Redis), and whoever connects a SUBSCRIBE per chat, before which nothing is heard.
+inline constexpr std::size_t kChatChannels = 16;
+
+inline std::size_t channel_number_of(base::ChatId chat) noexcept {
+    return chat.bytes.back() % kChatChannels;
+}
+inline std::string chat_channel(std::size_t number) {
+    return std::string("supd:c:") + "0123456789abcdef"[number];
+}
 inline std::string channel_of(base::ChatId chat) {
-    std::string out = "supd:c:";
-    chat.append_to(out);
-    return out;
+    return chat_channel(channel_number_of(chat));
 }
 inline std::string channel_of(base::UserId user) {
     std::string out = "supd:u:";

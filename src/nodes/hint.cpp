@@ -97,31 +97,37 @@ private:
 
 constexpr std::size_t kLeastEvent = 16 + 8 + 4 + 4 + 4;
 
-Events read_events(Reader& in) {
+Events read_events(Reader& in, const Follows& follows) {
     Events out;
-    const auto chat = in.id<base::ChatId>();
-    out.list.resize(in.count(kMaxHintEvents, kLeastEvent - 16));
-    for (auto& event : out.list) {
-        event.chat = chat;
+    for (auto left = in.count(kMaxHintEvents, kLeastEvent); left > 0; --left) {
+        ws::ChatEvent event;
+        event.chat = in.id<base::ChatId>();
         event.seq = static_cast<std::int64_t>(in.number());
         event.joined = in.users();
         event.left = in.users();
-        event.frame = ws::make_frame(in.text());
+        const auto json = in.text();
+        if (event.joined.empty() && !follows(event.chat)) continue;
+        event.frame = ws::make_frame(json);
+        out.list.push_back(std::move(event));
     }
     return out;
 }
 
 constexpr std::size_t kLeastMark = 16 + 16 + 4;
 
-MarksMoved read_marks(Reader& in) {
+MarksMoved read_marks(Reader& in, const Follows& follows) {
     MarksMoved out;
     out.head.owner = in.id<ws::MarkOwner>();
     out.head.version = static_cast<std::int64_t>(in.number());
-    out.list.resize(in.count(kMaxHintMarks, kLeastMark));
-    for (auto& mark : out.list) {
+    for (auto left = in.count(kMaxHintMarks, kLeastMark); left > 0; --left) {
+        ws::Mark mark;
         mark.chat = in.id<base::ChatId>();
         mark.only = in.id<base::UserId>();
-        mark.frame = ws::make_frame(in.text());
+        const auto json = in.text();
+        // What is for one user counts while they still read which chats they are in.
+        if (mark.only.is_nil() && !follows(mark.chat)) continue;
+        mark.frame = ws::make_frame(json);
+        out.list.push_back(std::move(mark));
     }
     return out;
 }
@@ -168,9 +174,9 @@ std::string encode_events(NodeId from, const std::vector<const ws::ChatEvent*>& 
     for (const auto* event : events)
         bytes += kLeastEvent + event->frame->json().size();
     out.reserve(bytes);
-    out.id(events.empty() ? base::ChatId() : events.front()->chat);
     out.count(events.size());
     for (const auto* event : events) {
+        out.id(event->chat);
         out.number(static_cast<std::uint64_t>(event->seq));
         out.users(joined ? std::vector{*joined} : event->joined);
         out.users(event->left);
@@ -202,13 +208,13 @@ std::optional<NodeId> sender_of(std::string_view bytes) noexcept {
     return Reader(bytes.substr(1)).number();
 }
 
-std::optional<Hint> decode(std::string_view bytes) {
+std::optional<Hint> decode(std::string_view bytes, const Follows& follows) {
     if (!sender_of(bytes)) return std::nullopt;
     Reader in(bytes.substr(kHead));
     Hint out;
     switch (static_cast<Kind>(bytes[kHead - 1])) {
         case Kind::events:
-            out = read_events(in);
+            out = read_events(in, follows);
             break;
         case Kind::chat_frame: {
             ChatFrame hint;
@@ -219,7 +225,7 @@ std::optional<Hint> decode(std::string_view bytes) {
             break;
         }
         case Kind::marks:
-            out = read_marks(in);
+            out = read_marks(in, follows);
             break;
         case Kind::device: {
             DeviceAttached hint;

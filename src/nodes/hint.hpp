@@ -7,6 +7,7 @@
 #include <supd/ws/hub.hpp>
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -18,7 +19,7 @@ namespace supd::nodes {
 /// A process, drawn at its start.
 using NodeId = std::uint64_t;
 
-/// Entries of one chat. Nobody is left out elsewhere: a sender that has moved to another process may lack the
+/// Entries of chats. Nobody is left out elsewhere: a sender that has moved to another process may lack the
 /// acknowledgement, and a client drops what it has.
 struct Events {
     std::vector<ws::ChatEvent> list;
@@ -50,7 +51,7 @@ struct LeaseTold {
 
 using Hint = std::variant<Events, ChatFrame, MarksMoved, DeviceAttached, SessionsRevoked, LeaseTold>;
 
-/// `events` are of one chat. With `joined`, only this user's joining is told.
+/// With `joined`, only this user's joining is told.
 std::string encode_events(NodeId from, const std::vector<const ws::ChatEvent*>& events,
                           std::optional<base::UserId> joined = std::nullopt);
 std::string encode_marks(NodeId from, const ws::LogSource::MarkHead& head,
@@ -59,7 +60,9 @@ std::string encode(NodeId from, const Hint& hint);
 
 /// Of any hint, without reading the rest; nothing when it is none.
 std::optional<NodeId> sender_of(std::string_view bytes) noexcept;
-/// Nothing when it is of another version, cut, or more than it may be.
-std::optional<Hint> decode(std::string_view bytes);
+/// Nothing when it is of another version, cut, or more than it may be. Entries, frames and marks of chats
+/// that `follows` refuses are passed over: that costs no copy.
+using Follows = std::function<bool(base::ChatId)>;
+std::optional<Hint> decode(std::string_view bytes, const Follows& follows);
 
 }  // namespace supd::nodes

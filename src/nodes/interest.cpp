@@ -19,4 +19,19 @@ std::size_t Interest::size() const {
     return counts_.size();
 }
 
+void FollowedChats::follow(base::ChatId chat, bool begins) {
+    const std::lock_guard lock(mutex_);
+    if (begins) {
+        ++counts_[chat];
+        return;
+    }
+    const auto at = counts_.find(chat);
+    if (at != counts_.end() && --at->second == 0) counts_.erase(at);
+}
+
+bool FollowedChats::followed(base::ChatId chat) const {
+    const std::lock_guard lock(mutex_);
+    return counts_.contains(chat);
+}
+
 }  // namespace supd::nodes

@@ -2,6 +2,8 @@
 // Thread-safe.
 #pragma once
 
+#include <supd/base/ids.hpp>
+
 #include <functional>
 #include <mutex>
 #include <string>
@@ -22,6 +24,17 @@ private:
     Change change_;
     mutable std::mutex mutex_;
     std::unordered_map<std::string, std::size_t> counts_;
+};
+
+/// The chats that somebody here follows, counted per shard like the channels. Thread-safe.
+class FollowedChats {
+public:
+    void follow(base::ChatId chat, bool begins);
+    bool followed(base::ChatId chat) const;
+
+private:
+    mutable std::mutex mutex_;
+    std::unordered_map<base::ChatId, std::size_t> counts_;
 };
 
 }  // namespace supd::nodes

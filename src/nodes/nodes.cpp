@@ -13,9 +13,9 @@
 
 #include <boost/asio/post.hpp>
 
+#include <array>
 #include <atomic>
 #include <cstring>
-#include <unordered_map>
 #include <utility>
 
 namespace supd::nodes {
@@ -64,11 +64,12 @@ struct Nodes::Impl final : ws::Relay {
     }
 
     void publish(const std::vector<ws::ChatEvent>& events) {
-        std::unordered_map<base::ChatId, std::vector<const ws::ChatEvent*>> chats;
+        std::array<std::vector<const ws::ChatEvent*>, kChatChannels> channels;
         for (const auto& event : events)
-            chats[event.chat].push_back(&event);
-        for (const auto& [chat, list] : chats)
-            client.publish(channel_of(chat), encode_events(me, list));
+            channels[channel_number_of(event.chat)].push_back(&event);
+        for (std::size_t number = 0; number < kChatChannels; ++number)
+            if (!channels[number].empty())
+                client.publish(chat_channel(number), encode_events(me, channels[number]));
         // Who joins is not yet listening to the chat.
         for (const auto& event : events) {
             if (event.joined.size() > kMaxJoinHints) continue;
@@ -101,7 +102,10 @@ struct Nodes::Impl final : ws::Relay {
         tell(channel_of(user), DeviceAttached{user, device, at});
     }
 
-    void chat_followed(base::ChatId chat, bool begins) override { interest.follow(channel_of(chat), begins); }
+    void chat_followed(base::ChatId chat, bool begins) override {
+        chats.follow(chat, begins);
+        interest.follow(channel_of(chat), begins);
+    }
     void user_followed(base::UserId user, bool begins) override { interest.follow(channel_of(user), begins); }
 
     // -- what it hears
@@ -109,7 +113,7 @@ struct Nodes::Impl final : ws::Relay {
     void on_hint(std::string_view payload) {
         const auto from = sender_of(payload);
         if (from == me) return;  // Redis sends a channel's messages to the sender too
-        auto hint = decode(payload);
+        auto hint = decode(payload, [this](base::ChatId chat) { return chats.followed(chat); });
         if (!hint) {
             unreadable.fetch_add(1, std::memory_order_relaxed);
             return;
@@ -118,8 +122,11 @@ struct Nodes::Impl final : ws::Relay {
         sender = *from;
         std::visit([this](auto& one) { take(one); }, *hint);
     }
-    void take(Events& hint) { hub.receive_events(std::move(hint.list)); }
+    void take(Events& hint) {
+        if (!hint.list.empty()) hub.receive_events(std::move(hint.list));
+    }
     void take(const ChatFrame& hint) {
+        if (!chats.followed(hint.chat)) return;
         hub.receive_chat_frame(hint.chat, ws::make_frame(hint.json), hint.except);
     }
     void take(MarksMoved& hint) { hub.receive_marks(hint.head, std::move(hint.list)); }
@@ -144,6 +151,7 @@ struct Nodes::Impl final : ws::Relay {
     Buckets buckets{client};
     cache::Subscriber subscriber;
     Interest interest;
+    FollowedChats chats;
     LeaseTable leases{home, me, client, interest,
                       [this](std::string channel, const Hint& hint) { tell(std::move(channel), hint); }};
 };

@@ -113,7 +113,7 @@ enum class CloseCode : std::uint16_t {
 
 /// The hub's times; tests give others.
 struct HubOptions {
-    std::chrono::milliseconds gap_patience{25};  ///< then what is missing is read
+    std::chrono::milliseconds gap_patience{100};  ///< then what is missing is read
     std::chrono::milliseconds sweep_pause{1000};
     /// What is committed is on its way here and needs no reading; only what has not come by then is.
     std::chrono::milliseconds in_flight{250};

@@ -19,7 +19,8 @@ public:
     virtual void events_published(std::shared_ptr<const std::vector<ChatEvent>> events) = 0;
     virtual void chat_frame_sent(base::ChatId chat, FramePtr frame, base::UserId except) = 0;
     /// Of one owner, all to everybody in their chats or all to one user only.
-    virtual void marks_sent(const LogSource::MarkHead& head, std::shared_ptr<const std::vector<Mark>> marks) = 0;
+    virtual void marks_sent(const LogSource::MarkHead& head,
+                            std::shared_ptr<const std::vector<Mark>> marks) = 0;
     /// A socket of the device was attached at `at` (wall clock): older ones elsewhere must go.
     virtual void device_attached(base::UserId user, base::DeviceId device, base::Millis at) = 0;
 

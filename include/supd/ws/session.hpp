@@ -63,11 +63,11 @@ public:
         bool attached = false;
         bool held = false;  ///< subscribed, but still being told what it has missed
         bool live = false;
-        bool news = false;             ///< something durable was queued since the last cursor frame
-        bool no_cursor = false;        ///< its client lacks more than what comes from here on
-        bool marks_missed = false;     ///< marks moved that it was not told of
-        std::uint64_t arrival = 0;     ///< growing over all sessions: the newest of a device stays
-        base::Millis came_ms = 0;      ///< its first attach, with a relay only
+        bool news = false;          ///< something durable was queued since the last cursor frame
+        bool no_cursor = false;     ///< its client lacks more than what comes from here on
+        bool marks_missed = false;  ///< marks moved that it was not told of
+        std::uint64_t arrival = 0;  ///< growing over all sessions: the newest of a device stays
+        base::Millis came_ms = 0;   ///< its first attach, with a relay only
         base::Monotonic::time_point came{};
         std::uint64_t attachment = 0;  ///< counts its attach(): a resume is one more
         std::uint64_t generation = 0;  ///< of what the shard notes while it reads its snapshot
