@@ -71,9 +71,11 @@ public:
     /// Another process says so. Who is connected here too says the same from here on: the last word counts.
     std::optional<Notice> said_elsewhere(UserId user, Node node, Word word);
     std::optional<Notice> gone_elsewhere(UserId user, Node node, base::Millis last_seen);
-    /// All that the other processes say of somebody, as far as it is written. A word that is missing once may
-    /// only have been wiped; missing twice it is gone.
+    /// All that the other processes say of somebody, as far as it is written. A word that is missing may only
+    /// have been wiped; still missing kReadMissing later it is gone.
     std::optional<Notice> read_elsewhere(UserId user, const Words& words);
+    /// Whose words have been missing for so long, each once: they are to be read again.
+    std::vector<UserId> take_missing();
     /// How they are now.
     std::vector<Presence> look(const std::vector<UserId>& users) const;
     /// Whether anything is known of them but that they are not here.
@@ -124,7 +126,7 @@ private:
     struct Elsewhere {
         Word word;
         std::uint64_t order = 0;  // the highest is the last word
-        bool missing = false;
+        std::optional<base::Monotonic::time_point> missing_since;
         bool gone = false;
     };
     struct Leaving {
@@ -145,6 +147,7 @@ private:
     std::unordered_map<UserId, std::unordered_set<SessionId>> watchers_;
     std::unordered_map<UserId, std::map<Node, Elsewhere>> elsewhere_;
     std::unordered_map<UserId, base::Millis> last_seen_elsewhere_;  // of who is watched only
+    std::deque<std::pair<base::Monotonic::time_point, UserId>> missing_;
     std::uint64_t next_order_ = 1;
     std::function<void(UserId, bool)> watched_;
     std::deque<Leaving> leaving_;

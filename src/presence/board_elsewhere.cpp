@@ -1,6 +1,8 @@
 // The board's view of who is connected to other processes.
 #include "board.hpp"
 
+#include <supd/presence/limits.hpp>
+
 #include <algorithm>
 #include <utility>
 
@@ -40,7 +42,7 @@ void Board::note(UserId user, Node node, Word word) {
     auto& entry = elsewhere_[user][node];
     entry.word = std::move(word);
     entry.order = next_order_++;
-    entry.missing = false;
+    entry.missing_since = std::nullopt;
 }
 
 std::optional<Notice> Board::said_elsewhere(UserId user, Node node, Word word) {
@@ -83,7 +85,12 @@ std::optional<Notice> Board::read_elsewhere(UserId user, const Words& words) {
         for (auto& [node, entry] : at->second) {
             const auto same = [&](const auto& told) { return told.first == node; };
             if (std::ranges::any_of(words, same)) continue;
-            (entry.missing ? entry.gone : entry.missing) = true;
+            const auto now = clock_.steady();
+            if (!entry.missing_since) {
+                entry.missing_since = now;
+                missing_.emplace_back(now, user);
+            }
+            entry.gone = now - *entry.missing_since >= kReadMissing;
         }
         std::erase_if(at->second, [](const auto& entry) { return entry.second.gone; });
         if (at->second.empty()) elsewhere_.erase(at);
@@ -92,11 +99,20 @@ std::optional<Notice> Board::read_elsewhere(UserId user, const Words& words) {
         const auto at = elsewhere_.find(user);
         const auto known = at == elsewhere_.end() ? nullptr : &at->second;
         if (known && known->contains(node) && known->at(node).word == word)
-            known->at(node).missing = false;
+            known->at(node).missing_since = std::nullopt;
         else
             note(user, node, word);
     }
     return notice_unless(user, before);
+}
+
+std::vector<UserId> Board::take_missing() {
+    const std::lock_guard lock(mutex_);
+    std::vector<UserId> out;
+    for (; !missing_.empty() && clock_.steady() - missing_.front().first >= kReadMissing;
+         missing_.pop_front())
+        out.push_back(missing_.front().second);
+    return out;
 }
 
 std::vector<Presence> Board::look(const std::vector<UserId>& users) const {

@@ -7,7 +7,9 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
+#include <algorithm>
 #include <charconv>
+#include <utility>
 
 namespace supd::presence {
 namespace {
@@ -87,11 +89,15 @@ asio::awaitable<void> keep_up(Context& context) {
     for (;;) {
         timer.expires_after(kLookAgain);
         co_await timer.async_wait(asio::use_awaitable);
-        const bool all = interruptions != context.leases->interruptions();
-        if (!all && base::Monotonic::now() < next) continue;
-        interruptions = context.leases->interruptions();
-        next = base::Monotonic::now() + kReadAgain;
-        const auto users = context.board.watched_users(!all);
+        const auto now = base::Monotonic::now();
+        const bool all = std::exchange(interruptions, context.leases->interruptions()) != interruptions;
+        std::vector<UserId> users;
+        if (all || now >= next) {
+            users = context.board.watched_users(!all);
+            next = now + kReadAgain;
+        } else {
+            users = context.board.take_missing();
+        }
         for (std::size_t at = 0; at < users.size(); at += kMaxWatched) {
             const auto from = users.begin() + static_cast<std::ptrdiff_t>(at);
             std::vector<UserId> some(

@@ -194,13 +194,20 @@ TEST_F(BoardTest, who_arrives_and_leaves_at_once_is_not_shown) {
     EXPECT_TRUE(board.expire().empty());
 }
 
-TEST_F(BoardTest, a_word_must_be_missing_twice_to_be_gone) {
+TEST_F(BoardTest, a_word_must_be_missing_for_a_while_to_be_gone) {
     board.connected(ann, anns);
     board.watch(anns, {bob});
     ASSERT_TRUE(board.read_elsewhere(bob, {{kOther, {Status::online, ""}}}));
     EXPECT_FALSE(board.read_elsewhere(bob, {}));
+    clock.passed += kReadMissing;
+    EXPECT_EQ(board.take_missing(), std::vector{bob});
     EXPECT_FALSE(board.read_elsewhere(bob, {{kOther, {Status::online, ""}}})) << "written again";
     EXPECT_FALSE(board.read_elsewhere(bob, {}));
+    EXPECT_FALSE(board.read_elsewhere(bob, {})) << "somebody else has asked meanwhile";
+    EXPECT_TRUE(board.take_missing().empty());
+    clock.passed += kReadMissing;
+    EXPECT_EQ(board.take_missing(), std::vector{bob});
+    EXPECT_TRUE(board.take_missing().empty()) << "each once";
     const auto gone = board.read_elsewhere(bob, {});
     ASSERT_TRUE(gone);
     EXPECT_EQ(gone->presence.status, Status::offline);

@@ -16,8 +16,8 @@ inline constexpr std::size_t kMaxHintMarks = 10'000;
 inline constexpr std::size_t kMaxHintUsers = 100'000;
 
 /// A lease ends by itself when its process no longer renews it.
-inline constexpr std::chrono::seconds kLease{35};
-inline constexpr std::chrono::seconds kRenewEvery{10};
+inline constexpr std::chrono::seconds kLease{22};
+inline constexpr std::chrono::seconds kRenewEvery{7};
 /// How often a process looks whether Redis was away or emptied, so that it writes its leases anew.
 inline constexpr std::chrono::seconds kInterruptionCheck{1};
 /// Renewals sent in a row, and the pause after so many.

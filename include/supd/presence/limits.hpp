@@ -18,10 +18,13 @@ inline constexpr double kTypingBurst = 6;
 inline constexpr double kPresencePerSecond = 1;
 inline constexpr double kPresenceBurst = 20;
 
-/// How often a process asks whether those who are connected elsewhere still are, longer than a lease is
-/// renewed (nodes), since a lease that is missing once may only have been wiped; and how soon after an
+/// How often a process asks whether those who are connected elsewhere still are; and how soon after an
 /// interruption.
-inline constexpr std::chrono::seconds kReadAgain{15};
+inline constexpr std::chrono::seconds kReadAgain{10};
 inline constexpr std::chrono::seconds kLookAgain{1};
+/// A word that is missing may only have been wiped: it is looked for again after so long, longer than a lease
+/// is renewed (nodes). With the length of a lease and kReadAgain that is how long who has gone with a killed
+/// process counts as there.
+inline constexpr std::chrono::seconds kReadMissing{8};
 
 }  // namespace supd::presence
