@@ -6,12 +6,14 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <libpq-fe.h>
+#include <netinet/in.h>
 #include <nlohmann/json.hpp>
 #include <poll.h>
 #include <pwd.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -92,6 +94,20 @@ bool read_times(pid_t pid, ProcessTimes& times) {
     times.own = static_cast<double>(ticks[0] + ticks[1]) / hz;
     times.reaped = static_cast<double>(ticks[2] + ticks[3]) / hz;
     return true;
+}
+
+// Free a moment ago, which is all that can be known.
+std::uint16_t free_port() {
+    const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof address;
+    if (fd < 0 || bind(fd, reinterpret_cast<const sockaddr*>(&address), size) != 0 ||
+        getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size) != 0)
+        fail("a free port");
+    ::close(fd);
+    return ntohs(address.sin_port);
 }
 
 }  // namespace
@@ -234,6 +250,14 @@ Postgres::Postgres(const TempFolder& folder) : folder_(folder.path() + "/pg") {
 
 std::string Postgres::url(const std::string& database) const {
     return "postgresql:///" + database + "?host=" + folder_ + "&user=supd";
+}
+
+RedisServer::RedisServer(const TempFolder& folder) : port_(free_port()) {
+    child_ = std::make_unique<Child>(
+        Spawn{.command = {"redis-server", "--bind", "127.0.0.1", "--port", std::to_string(port_), "--save",
+                          "", "--appendonly", "no", "--dir", folder.path()},
+              .environment = {},
+              .log = folder.path() + "/redis.log"});
 }
 
 Daemon::Daemon(const std::string& program, const std::string& data_dir, const std::string& database_url,

@@ -75,6 +75,18 @@ private:
     std::unique_ptr<Child> child_;
 };
 
+// A private Redis on a free port of the loopback, nothing on disk.
+class RedisServer {
+public:
+    explicit RedisServer(const TempFolder& folder);
+    pid_t pid() const { return child_->pid(); }
+    std::string url() const { return "redis://127.0.0.1:" + std::to_string(port_); }
+
+private:
+    std::uint16_t port_;
+    std::unique_ptr<Child> child_;
+};
+
 class Daemon {
 public:
     // program: the supd binary; data_dir may hold the state of an earlier one.

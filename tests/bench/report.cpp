@@ -11,9 +11,17 @@
 #include <filesystem>
 #include <iostream>
 #include <stdexcept>
+#include <utility>
 #include <vector>
 
 namespace bench {
+namespace {
+
+double seconds_of(pid_t process) {
+    return process > 0 ? cpu_seconds(process) : 0;
+}
+
+}  // namespace
 
 Flags::Flags(int argc, char** argv, std::map<std::string, std::string> known) : values_(std::move(known)) {
     for (int i = 1; i < argc; i += 2) {
@@ -28,28 +36,38 @@ Flags::Flags(int argc, char** argv, std::map<std::string, std::string> known) : 
     }
 }
 
-CpuMeter::CpuMeter(pid_t server, pid_t database)
-    : server_(server),
-      database_(database),
+CpuMeter::CpuMeter(Cost cost)
+    : cost_(std::move(cost)),
       start_ns_(static_cast<double>(now_ns())),
-      start_server_(server > 0 ? cpu_seconds(server) : 0),
-      start_database_(database > 0 ? cpu_seconds(database) : 0),
+      start_server_(servers()),
+      start_database_(seconds_of(cost_.database)),
+      start_redis_(seconds_of(cost_.redis)),
       start_client_(own_cpu_seconds()) {}
+
+double CpuMeter::servers() const {
+    double sum = 0;
+    for (const pid_t server : cost_.servers)
+        sum += seconds_of(server);
+    return sum;
+}
 
 nlohmann::json CpuMeter::read(double units) const {
     const double wall = (static_cast<double>(now_ns()) - start_ns_) / 1e9;
     const double client = own_cpu_seconds() - start_client_;
-    const double server = server_ > 0 ? cpu_seconds(server_) - start_server_ : 0;
-    const double database = database_ > 0 ? cpu_seconds(database_) - start_database_ : 0;
+    const double server = servers() - start_server_;
+    const double database = seconds_of(cost_.database) - start_database_;
+    const double redis = seconds_of(cost_.redis) - start_redis_;
     nlohmann::json out = {{"wall_s", rounded(wall)},
                           {"server_s", rounded(server)},
                           {"database_s", rounded(database)},
                           {"client_s", rounded(client)}};
+    if (cost_.redis > 0) out["redis_s"] = rounded(redis);
     if (units > 0) {
         const double scale = 1e4 / units;
         out["server_per_10k_s"] = rounded(server * scale, 4);
         out["database_per_10k_s"] = rounded(database * scale, 4);
         out["server_and_database_per_10k_s"] = rounded((server + database) * scale, 4);
+        if (cost_.redis > 0) out["redis_per_10k_s"] = rounded(redis * scale, 4);
         out["client_per_10k_s"] = rounded(client * scale, 4);
     }
     return out;

@@ -6,6 +6,7 @@
 
 #include <map>
 #include <string>
+#include <vector>
 
 namespace bench {
 
@@ -20,20 +21,30 @@ private:
     std::map<std::string, std::string> values_;
 };
 
-// The CPU of server, database and client over a stretch of a benchmark.
+// Whose CPU a benchmark counts; 0 = there is none.
+struct Cost {
+    std::vector<pid_t> servers = {};
+    pid_t database = 0;
+    pid_t redis = 0;
+};
+
+// The CPU of servers, database, Redis and client over a stretch of a benchmark.
 class CpuMeter {
 public:
-    CpuMeter(pid_t server, pid_t database);
-    // Seconds since the constructor, as {"wall_s", "server_s", "database_s", "client_s"}; with units > 0
-    // also the CPU seconds per 10,000 units.
+    explicit CpuMeter(Cost cost);
+    CpuMeter(pid_t server, pid_t database) : CpuMeter(Cost{.servers = {server}, .database = database}) {}
+    // Seconds since the constructor, as {"wall_s", "server_s", "database_s", "client_s"}, with a Redis also
+    // "redis_s"; with units > 0 also the CPU seconds per 10,000 units.
     nlohmann::json read(double units = 0) const;
 
 private:
-    pid_t server_;
-    pid_t database_;
+    double servers() const;
+
+    Cost cost_;
     double start_ns_;
     double start_server_;
     double start_database_;
+    double start_redis_;
     double start_client_;
 };
 

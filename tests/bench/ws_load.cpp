@@ -92,7 +92,7 @@ void Connections::close_all() {
     upgraded_ = 0;
 }
 
-std::uint32_t Connections::open(std::string_view token) {
+std::uint32_t Connections::open(std::string_view token, std::uint16_t port) {
     const auto index = static_cast<std::uint32_t>(sockets_.size());
     Socket& socket = sockets_.emplace_back();
     socket.fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -101,12 +101,12 @@ std::uint32_t Connections::open(std::string_view token) {
     setsockopt(socket.fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     sockaddr_in address{};
     address.sin_family = AF_INET;
-    address.sin_port = htons(port_);
+    address.sin_port = htons(port);
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     if (::connect(socket.fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0)
         fail("connect");
     socket.mask = static_cast<std::uint32_t>(mix(index + 1)) | 1U;
-    std::string request = "GET /ws HTTP/1.1\r\nHost: 127.0.0.1:" + std::to_string(port_) +
+    std::string request = "GET /ws HTTP/1.1\r\nHost: 127.0.0.1:" + std::to_string(port) +
                           "\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
                           "Sec-WebSocket-Key: ";
     request.append(kKey).append("\r\n");

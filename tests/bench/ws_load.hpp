@@ -32,7 +32,9 @@ public:
 
     // Connects and sends the upgrade; the answer is checked by poll(). token may be empty.
     // Returns the connection's index: 0, 1, 2, ...
-    std::uint32_t open(std::string_view token);
+    std::uint32_t open(std::string_view token) { return open(token, port_); }
+    // The same, at another server.
+    std::uint32_t open(std::string_view token, std::uint16_t port);
     void close_all();
     std::size_t size() const { return sockets_.size(); }
     std::size_t upgraded() const { return upgraded_; }
