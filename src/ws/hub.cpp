@@ -113,7 +113,9 @@ std::size_t Hub::connected() const noexcept {
 void Hub::attach(const std::shared_ptr<Session>& session) {
     auto& mine = here();
     if (session->hub.arrival == 0) session->hub.arrival = next_arrival_.fetch_add(1);
-    if (relay_ && session->hub.came_ms == 0) {
+    // Not when it resumes: by then another process may have a newer one.
+    const bool came = relay_ && session->hub.came_ms == 0;
+    if (came) {
         session->hub.came_ms = base::wall_clock_ms();
         session->hub.came = base::Monotonic::now();
     }
@@ -127,8 +129,7 @@ void Hub::attach(const std::shared_ptr<Session>& session) {
         asio::post(shard->context,
                    [shard, user, device, keep] { shard->replace_device(user, device, keep); });
     }
-    if (relay_)
-        relay_->device_attached(session->caller().user, session->caller().device, session->hub.came_ms);
+    if (came) relay_->device_attached(session->caller().user, session->caller().device, session->hub.came_ms);
 }
 
 void Hub::receive_device(base::UserId user, base::DeviceId device, base::Millis at, bool wins_ties) {

@@ -127,6 +127,17 @@ TEST_F(HubRelay, a_device_that_came_to_another_process_leaves_this_one) {
     EXPECT_FALSE(other.closed());
 }
 
+TEST_F(HubRelay, one_that_resumes_is_not_told_of_again) {
+    auto a = rig.connect_live(anna);
+    {
+        const async::IoThreads::Acting here(a.thread);
+        rig.hub.detach(*a.session);
+        rig.hub.attach(a.session);
+    }
+    rig.settle();
+    EXPECT_EQ(told.attached.size(), 1U);
+}
+
 TEST_F(HubRelay, one_that_was_here_for_long_leaves_whatever_the_clocks_say) {
     const auto device = base::DeviceId::make();
     auto a = rig.connect_live(anna, device);
