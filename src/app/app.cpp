@@ -206,7 +206,7 @@ struct App::Parts {
             const auto asked = asked_to_look.load();
             try {
                 co_await revocations.load(database);
-            } catch (const base::Error&) {  // the database is away; the poll says so and looks each second
+            } catch (const std::exception&) {  // the database is away; the poll says so and looks each second
             }
             if (asked_to_look.fetch_sub(asked) == asked) co_return;
         }
@@ -237,9 +237,9 @@ void App::start() {
     p.started = true;
     auto& first = p.io.context(0);
     boost::asio::co_spawn(first, p.revocations.load(p.database), boost::asio::use_future).get();
-    boost::asio::co_spawn(first, p.reader.check_origin(), boost::asio::use_future).get();
+    const auto epoch = boost::asio::co_spawn(first, p.reader.check_origin(), boost::asio::use_future).get();
     p.hub.start();
-    if (p.nodes) p.nodes->start();
+    if (p.nodes) p.nodes->start(epoch);
     p.presence.start();
     p.writer.start();
     p.tasks.spawn(first.get_executor(), p.revocations.poll(p.database));

@@ -106,13 +106,15 @@ asio::awaitable<ws::LogSource::Sweep> Reader::sweep(std::uint64_t since_w, std::
     co_return co_await database_.transact(db::Access::snapshot, std::ref(look));
 }
 
-asio::awaitable<void> Reader::check_origin() {
+asio::awaitable<base::Uuid> Reader::check_origin() {
     try {
         const bool another = co_await database_.transact(store::adopt_origin);
         if (another) base::log::warn("stream_epoch_changed", {{"reason", "another server or timeline"}});
     } catch (const std::exception& error) {
         base::log::warn("stream_origin_unknown", {{"kind", typeid(error).name()}});
     }
+    const auto stream = co_await database_.transact(store::stream_now);
+    co_return cursor_of(stream).epoch;
 }
 
 void Reader::prune(db::Transaction& tx, int keep_days) {

@@ -17,14 +17,14 @@ Replicas::One* Replicas::next() {
     return nullptr;
 }
 
-void Replicas::note(One& one, bool failed, bool found) {
-    if (!failed) {
+void Replicas::note(One& one, std::string_view failed, bool found) {
+    if (failed.empty()) {
         (found ? reads_ : behind_).fetch_add(1, std::memory_order_relaxed);
         return;
     }
     failures_.fetch_add(1, std::memory_order_relaxed);
     one.rests_until.store(base::Monotonic::now() + kReplicaRest, std::memory_order_relaxed);
-    base::log::warn("replica_failed");
+    base::log::warn("replica_failed", {{"kind", failed}});
 }
 
 }  // namespace supd::db

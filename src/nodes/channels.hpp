@@ -1,13 +1,16 @@
 // The names of the channels and keys in Redis. One deployment has a Redis of its own: nothing names it here.
+// On the wire a channel also has the epoch of the stream in its name (nodes.cpp).
 #pragma once
 
 #include <supd/base/ids.hpp>
 
 #include <cstddef>
 #include <string>
+#include <string_view>
 
 namespace supd::nodes {
 
+inline constexpr std::string_view kPrefix = "supd:";
 inline const std::string kEverybody = "supd:all";
 
 /// Chats share channels, by the last digit of their id. With one for each, a batch would be a PUBLISH per

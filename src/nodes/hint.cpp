@@ -167,8 +167,7 @@ struct Encoder {
 
 }  // namespace
 
-std::string encode_events(NodeId from, const std::vector<const ws::ChatEvent*>& events,
-                          std::optional<base::UserId> joined) {
+std::string encode_events(NodeId from, const std::vector<const ws::ChatEvent*>& events) {
     Writer out(from, Kind::events);
     std::size_t bytes = 0;
     for (const auto* event : events)
@@ -178,7 +177,7 @@ std::string encode_events(NodeId from, const std::vector<const ws::ChatEvent*>& 
     for (const auto* event : events) {
         out.id(event->chat);
         out.number(static_cast<std::uint64_t>(event->seq));
-        out.users(joined ? std::vector{*joined} : event->joined);
+        out.users(event->joined);
         out.users(event->left);
         out.text(event->frame->json());
     }

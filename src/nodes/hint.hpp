@@ -51,9 +51,7 @@ struct LeaseTold {
 
 using Hint = std::variant<Events, ChatFrame, MarksMoved, DeviceAttached, SessionsRevoked, LeaseTold>;
 
-/// With `joined`, only this user's joining is told.
-std::string encode_events(NodeId from, const std::vector<const ws::ChatEvent*>& events,
-                          std::optional<base::UserId> joined = std::nullopt);
+std::string encode_events(NodeId from, const std::vector<const ws::ChatEvent*>& events);
 std::string encode_marks(NodeId from, const ws::LogSource::MarkHead& head,
                          const std::vector<ws::Mark>& marks);
 std::string encode(NodeId from, const Hint& hint);

@@ -40,10 +40,16 @@ struct Nodes::Impl final : ws::Relay {
           subscriber(client, [this](std::string_view, std::string_view payload) { on_hint(payload); }),
           interest([this](const std::string& channel, bool wanted) {
               if (wanted)
-                  subscriber.want(channel);
+                  subscriber.want(name_of(channel));
               else
-                  subscriber.forget(channel);
+                  subscriber.forget(name_of(channel));
           }) {}
+
+    // With the stream in it: entries of another database - a restored copy on the same Redis, a process that
+    // has not seen the fail-over - have the same chats and other texts, and are not to be heard.
+    std::string name_of(std::string_view channel) const {
+        return std::string(kPrefix) + stream + std::string(channel.substr(kPrefix.size() - 1));
+    }
 
     // -- what this process tells
 
@@ -69,18 +75,18 @@ struct Nodes::Impl final : ws::Relay {
             channels[channel_number_of(event.chat)].push_back(&event);
         for (std::size_t number = 0; number < kChatChannels; ++number)
             if (!channels[number].empty())
-                client.publish(chat_channel(number), encode_events(me, channels[number]));
-        // Who joins is not yet listening to the chat.
+                client.publish(name_of(chat_channel(number)), encode_events(me, channels[number]));
+        // Who joins is not yet listening to the chat. Each is told of all: a process takes an entry once.
         for (const auto& event : events) {
             if (event.joined.size() > kMaxJoinHints) continue;
             for (const auto& user : event.joined)
-                client.publish(channel_of(user), encode_events(me, {&event}, user));
+                client.publish(name_of(channel_of(user)), encode_events(me, {&event}));
         }
     }
 
-    void tell(std::string channel, const Hint& hint) {
+    void tell(std::string_view channel, const Hint& hint) {
         if (client.up())
-            client.publish(std::move(channel), encode(me, hint));
+            client.publish(name_of(channel), encode(me, hint));
         else
             untold.fetch_add(1, std::memory_order_relaxed);
     }
@@ -92,9 +98,9 @@ struct Nodes::Impl final : ws::Relay {
                     std::shared_ptr<const std::vector<ws::Mark>> marks) override {
         if (marks->empty()) return;
         const auto& first = marks->front();
-        auto channel = first.only.is_nil() ? channel_of(first.chat) : channel_of(first.only);
+        const auto channel = first.only.is_nil() ? channel_of(first.chat) : channel_of(first.only);
         if (client.up())
-            client.publish(std::move(channel), encode_marks(me, head, *marks));
+            client.publish(name_of(channel), encode_marks(me, head, *marks));
         else
             untold.fetch_add(1, std::memory_order_relaxed);
     }
@@ -129,7 +135,10 @@ struct Nodes::Impl final : ws::Relay {
         if (!chats.followed(hint.chat)) return;
         hub.receive_chat_frame(hint.chat, ws::make_frame(hint.json), hint.except);
     }
-    void take(MarksMoved& hint) { hub.receive_marks(hint.head, std::move(hint.list)); }
+    // What was passed over counts as not heard: otherwise its version would, and the sweep would not look.
+    void take(MarksMoved& hint) {
+        if (!hint.list.empty()) hub.receive_marks(hint.head, std::move(hint.list));
+    }
     void take(const DeviceAttached& hint) {
         hub.receive_device(hint.user, hint.device, hint.at, me > sender);
     }
@@ -141,7 +150,8 @@ struct Nodes::Impl final : ws::Relay {
     asio::io_context& home;
     ws::Hub& hub;
     const NodeId me = draw_node();
-    NodeId sender = 0;  // of the hint that is being taken
+    std::string stream;  // set before anything is followed
+    NodeId sender = 0;   // of the hint that is being taken
     std::function<void()> revoked;
     std::atomic<std::size_t> queued{0};
     std::atomic<std::uint64_t> untold{0};
@@ -153,7 +163,7 @@ struct Nodes::Impl final : ws::Relay {
     Interest interest;
     FollowedChats chats;
     LeaseTable leases{home, me, client, interest,
-                      [this](std::string channel, const Hint& hint) { tell(std::move(channel), hint); }};
+                      [this](const std::string& channel, const Hint& hint) { tell(channel, hint); }};
 };
 
 // On the last io thread: the first one accepts connections.
@@ -164,7 +174,9 @@ Nodes::Nodes(async::IoThreads& threads, ws::Hub& hub, cache::Settings settings)
 
 Nodes::~Nodes() = default;
 
-void Nodes::start() {
+void Nodes::start(const base::Uuid& epoch) {
+    impl_->stream.resize(base::kUuidText);
+    base::format_uuid(epoch, impl_->stream.data());
     impl_->interest.follow(kEverybody, true);
     impl_->client.start();
     impl_->subscriber.start();

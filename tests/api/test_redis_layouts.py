@@ -134,7 +134,9 @@ async def test_a_cluster_with_sharded_channels(spawn, postgres: PostgresCluster,
         async with ann.socket() as anns, bob.socket() as bobs:
             await asyncio.gather(anns.event("caught_up"), bobs.event("caught_up"))
             await linked(pair)
-            move_slot(nodes, nodes[0].command("CLUSTER", "KEYSLOT", f"supd:c:{chat[-1]}"))
+            channel = next(name for node in nodes for name in node.command("PUBSUB", "SHARDCHANNELS")
+                           if name.endswith(f":c:{chat[-1]}"))
+            move_slot(nodes, nodes[0].command("CLUSTER", "KEYSLOT", channel))
             await linked(pair, deadline_s=TAKEOVER_S)
             deadline = time.monotonic() + TAKEOVER_S
             while True:

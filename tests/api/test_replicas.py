@@ -115,3 +115,23 @@ async def test_a_replica_is_read_unless_it_is_behind(spawn: Callable[..., Daemon
         begun = time.monotonic()
         assert [item["id"] for item in (await cleo.history(other))["items"]] == [mine]
         assert time.monotonic() - begun < 3, "a replica that failed is not asked again at once"
+
+
+async def test_a_replica_that_refuses_is_passed_over(spawn: Callable[..., Daemon], postgres: PostgresCluster,
+                                                     standby: Standby) -> None:
+    """A statement that fails there - no right to read, a table that the replay has not brought yet - is no error of ours."""
+    url = postgres.new_database()
+    blind = f"blind_{postgres.database_of(url)}"
+    postgres.sql(f'create role "{blind}" login')
+    daemon = spawn(database_url=url, name="reader", settings={
+        "JWT_SECRET": shared_secret(), "DATABASE_REPLICA_URLS": standby.url_of(url).replace(f"//{CLUSTER_USER}@", f"//{blind}@")}).start()
+    async with Rest(daemon.url) as rest:
+        ann, bob = await a_user(rest), await a_user(rest)
+        chat = (await a_chat(ann, bob))["id"]
+        sent = (await ann.send(chat, "hello"))["id"]
+        deadline = time.monotonic() + 20
+        while not await metric(daemon, "replica_failures_total"):
+            assert [item["id"] for item in (await bob.history(chat))["items"]] == [sent]
+            assert time.monotonic() < deadline, "the replica is never asked"
+            await asyncio.sleep(0.05)
+        assert await metric(daemon, "replica_reads_total") == 0

@@ -57,9 +57,6 @@ TEST_F(Hints, events_come_back_as_they_were_but_for_who_is_skipped) {
     EXPECT_EQ(list[1].seq, -8);
     EXPECT_EQ(list[1].joined, (std::vector{ann, ben}));
     EXPECT_EQ(list[1].left, std::vector{ben});
-    const auto single_user = decoded(encode_events(kNode, {&second}, ben));
-    const auto& alone = std::get<Events>(*single_user).list.front();
-    EXPECT_EQ(alone.joined, std::vector{ben});
 }
 
 TEST_F(Hints, the_others_too) {

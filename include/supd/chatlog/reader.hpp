@@ -58,8 +58,8 @@ public:
 
     /// At the start: when this is another PostgreSQL than before (a restore, a promoted replica), transaction
     /// ids have lost their meaning, so every cursor is refused from now on. A server that does not tell which
-    /// one it is (missing rights) is taken for the same.
-    asio::awaitable<void> check_origin();
+    /// one it is (missing rights) is taken for the same. Returns the stream's epoch.
+    asio::awaitable<base::Uuid> check_origin();
     /// For the job queue: moves the horizon of old cursors.
     static void prune(db::Transaction& tx, int keep_days);
     /// Age of the oldest transaction that holds W back, in seconds (a gauge and an alert).

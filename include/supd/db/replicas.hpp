@@ -4,14 +4,16 @@
 #pragma once
 
 #include <supd/base/clock.hpp>
-#include <supd/base/error.hpp>
 #include <supd/db/database.hpp>
 
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <exception>
 #include <memory>
 #include <optional>
+#include <string_view>
+#include <typeinfo>
 #include <vector>
 
 namespace supd::db {
@@ -34,11 +36,14 @@ public:
         auto* one = next();
         if (!one) co_return std::nullopt;
         std::invoke_result_t<F&, Transaction&> out;
-        bool failed = false;
+        std::string_view failed;
         try {
             out = co_await one->database.transact(Access::snapshot, std::ref(fn));
-        } catch (const base::Error&) {
-            failed = true;
+        } catch (const boost::system::system_error&) {
+            throw;  // cancelled: nobody waits for an answer
+        } catch (const std::exception& error) {
+            // Away, behind in its schema, without a grant, damaged: the primary is there.
+            failed = typeid(error).name();
         }
         note(*one, failed, out.has_value());
         co_return out;
@@ -56,7 +61,8 @@ private:
     };
     /// In turn, of those that do not rest.
     One* next();
-    void note(One& one, bool failed, bool found);
+    /// `failed`: the kind of error; empty when there was none.
+    void note(One& one, std::string_view failed, bool found);
 
     std::vector<std::unique_ptr<One>> all_;
     std::atomic<std::size_t> turn_{0};

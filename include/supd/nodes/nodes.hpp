@@ -4,6 +4,7 @@
 #pragma once
 
 #include <supd/async/io_threads.hpp>
+#include <supd/base/ids.hpp>
 #include <supd/cache/settings.hpp>
 #include <supd/http/rate_limit.hpp>
 #include <supd/nodes/leases.hpp>
@@ -38,7 +39,8 @@ public:
     Nodes(const Nodes&) = delete;
     Nodes& operator=(const Nodes&) = delete;
 
-    void start();
+    /// `epoch` of the stream: only processes of the same one hear each other.
+    void start(const base::Uuid& epoch);
     /// Not on an io thread, while the io threads still turn.
     void stop();
 
