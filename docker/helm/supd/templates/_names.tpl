@@ -62,6 +62,9 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- if .Values.secrets.redisUrl.name }}
 - {name: REDIS_URL_FILE, value: /run/secrets/supd/redis-url}
 {{- end }}
+{{- if .Values.secrets.replicaUrls.name }}
+- {name: DATABASE_REPLICA_URLS_FILE, value: /run/secrets/supd/replica-urls}
+{{- end }}
 {{- range $name, $value := .Values.extraEnv }}
 - {name: {{ $name }}, value: {{ $value | quote }}}
 {{- end }}
@@ -89,6 +92,11 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
       - secret:
           name: {{ .Values.secrets.redisUrl.name }}
           items: [{key: {{ .Values.secrets.redisUrl.key }}, path: redis-url}]
+      {{- end }}
+      {{- if .Values.secrets.replicaUrls.name }}
+      - secret:
+          name: {{ .Values.secrets.replicaUrls.name }}
+          items: [{key: {{ .Values.secrets.replicaUrls.key }}, path: replica-urls}]
       {{- end }}
 - name: data
   emptyDir: {sizeLimit: 1Gi}
