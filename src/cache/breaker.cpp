@@ -13,8 +13,11 @@ void Breaker::trying() noexcept {
 }
 
 void Breaker::succeeded() noexcept {
-    next_ = back_off_.first;
     state_.store(State::closed, std::memory_order_release);
+}
+
+void Breaker::settled() noexcept {
+    next_ = back_off_.first;
 }
 
 std::chrono::milliseconds Breaker::failed() {

@@ -98,7 +98,7 @@ asio::awaitable<bool> Link::serve() {
         [weak] {
             if (const auto link = weak.lock()) link->drop();
         });
-    heard_ = base::Monotonic::now();
+    since_ = heard_ = base::Monotonic::now();
     next_ping_ = heard_ + access_.settings.limits.ping;
     breaker_.succeeded();
     access_.counters.reconnects.fetch_add(1, std::memory_order_relaxed);
@@ -117,6 +117,7 @@ bool Link::alive() {
     const auto& limits = access_.settings.limits;
     if (!waiting_.empty() && waiting_.front().until <= now) return false;
     if (hooks_.push && now - heard_ > limits.ping * kSilentPings) return false;
+    if (now - since_ > limits.settled) breaker_.settled();
     if (now < next_ping_) return true;
     next_ping_ = now + limits.ping;
     if (hooks_.push) {

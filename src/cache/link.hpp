@@ -70,6 +70,7 @@ private:
     std::deque<Waiting> waiting_;
     asio::steady_timer timer_;
     bool retired_ = false;
+    base::Monotonic::time_point since_;  // signed in
     base::Monotonic::time_point heard_;
     base::Monotonic::time_point next_ping_;
 };

@@ -1,24 +1,18 @@
 // The breaker by itself, and the client against a server that answers, is silent, or goes.
+#include "fake_server.hpp"
+
 #include <supd/async/io_threads.hpp>
 #include <supd/base/clock.hpp>
 #include <supd/cache/client.hpp>
 #include <supd/cache/subscriber.hpp>
 
-#include <arpa/inet.h>
 #include <gtest/gtest.h>
-#include <poll.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include <atomic>
 #include <future>
-#include <mutex>
-#include <thread>
 
 namespace supd::cache {
 namespace {
-
-using namespace std::chrono_literals;
 
 TEST(Breaker, pauses_double_up_to_the_most_and_are_spread) {
     double chance = 1;
@@ -37,73 +31,13 @@ TEST(Breaker, pauses_double_up_to_the_most_and_are_spread) {
     EXPECT_FALSE(breaker.closed());
     breaker.succeeded();
     EXPECT_TRUE(breaker.closed());
-    EXPECT_EQ(breaker.failed(), 100ms);
+    EXPECT_EQ(breaker.failed(), 1000ms) << "a sign-in alone proves nothing";
     EXPECT_EQ(breaker.state(), Breaker::State::open);
+    breaker.succeeded();
+    breaker.settled();
+    EXPECT_TRUE(breaker.closed());
+    EXPECT_EQ(breaker.failed(), 100ms);
 }
-
-// Answers +PONG to each command while `answers`; hears and says nothing else otherwise.
-class FakeServer {
-public:
-    FakeServer() : listener_(::socket(AF_INET, SOCK_STREAM, 0)) {
-        sockaddr_in at{};
-        at.sin_family = AF_INET;
-        at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-        socklen_t size = sizeof at;
-        EXPECT_EQ(::bind(listener_, reinterpret_cast<sockaddr*>(&at), size), 0);
-        EXPECT_EQ(::listen(listener_, 16), 0);
-        EXPECT_EQ(::getsockname(listener_, reinterpret_cast<sockaddr*>(&at), &size), 0);
-        port = ntohs(at.sin_port);
-        thread_ = std::thread([this] { turn(); });
-    }
-    ~FakeServer() {
-        over_ = true;
-        thread_.join();
-        cut();
-        ::close(listener_);
-    }
-
-    std::atomic<bool> answers{true};
-    std::atomic<bool> cut_all{false};
-    std::atomic<int> accepted{0};
-    std::uint16_t port = 0;
-
-private:
-    void cut() {
-        for (const int fd : clients_)
-            ::close(fd);
-        clients_.clear();
-    }
-    void turn() {
-        while (!over_) {
-            if (cut_all.exchange(false)) cut();
-            std::vector<pollfd> all{{listener_, POLLIN, 0}};
-            for (const int fd : clients_)
-                all.push_back({fd, POLLIN, 0});
-            if (::poll(all.data(), all.size(), 5) <= 0) continue;
-            if (all[0].revents != 0) {
-                clients_.push_back(::accept(listener_, nullptr, nullptr));
-                ++accepted;
-            }
-            for (std::size_t i = 1; i < all.size(); ++i) {
-                if (all[i].revents == 0 || !answers) continue;
-                char buffer[65536];
-                const auto got = ::recv(all[i].fd, buffer, sizeof buffer, MSG_DONTWAIT);
-                for (ssize_t at = 0; at < got; ++at)
-                    if (buffer[at] == '*') (void)!::send(all[i].fd, "+PONG\r\n", 7, MSG_NOSIGNAL);
-                if (got <= 0) {
-                    ::close(all[i].fd);
-                    std::erase(clients_, all[i].fd);
-                    break;
-                }
-            }
-        }
-    }
-
-    int listener_;
-    std::vector<int> clients_;
-    std::atomic<bool> over_{false};
-    std::thread thread_;
-};
 
 class ClientTest : public testing::Test {
 protected:
@@ -118,14 +52,6 @@ protected:
         settings.limits = limits;
         client.emplace(io.context(0), settings);
         client->start();
-    }
-    static bool comes(const std::function<bool()>& what, std::chrono::milliseconds patience = 10s) {
-        const auto until = base::Monotonic::now() + patience;
-        while (!what()) {
-            if (base::Monotonic::now() > until) return false;
-            std::this_thread::yield();
-        }
-        return true;
     }
     Failure outcome(const Words& words = {"PING"}) {
         auto told = std::make_shared<std::promise<Failure>>();
@@ -172,6 +98,33 @@ TEST_F(ClientTest, a_cut_connection_is_made_again) {
     server.cut_all = true;
     ASSERT_TRUE(comes([&] { return server.accepted > before && client->up(); }));
     EXPECT_EQ(outcome(), Failure::none);
+}
+
+TEST_F(ClientTest, a_server_that_takes_the_sign_in_and_then_drops_it_is_left_alone_for_longer_each_time) {
+    server.cut_after_answer = true;
+    const auto begun = base::Monotonic::now();
+    start();
+    ASSERT_TRUE(comes([&] { return server.accepted >= 6; }));
+    EXPECT_GE(base::Monotonic::now() - begun, 775ms) << "half of 50, 100, 200, 400 and 800";
+    server.cut_after_answer = false;
+    ASSERT_TRUE(comes([&] { return client->up(); }));
+}
+
+TEST_F(ClientTest, a_link_that_lived_long_enough_is_made_again_at_once) {
+    limits.back_off.first = 1ms;
+    limits.back_off.most = 60s;
+    limits.settled = 50ms;
+    limits.tick = 10ms;
+    start();
+    // Doubled each time, the last pauses would be a minute.
+    for (int losses = 0; losses < 20; ++losses) {
+        ASSERT_TRUE(comes([&] { return client->up(); }));
+        const auto until = base::Monotonic::now() + 100ms;
+        ASSERT_TRUE(comes([&] { return base::Monotonic::now() > until; }));
+        const int before = server.accepted;
+        server.cut_all = true;
+        ASSERT_TRUE(comes([&] { return server.accepted > before; }));
+    }
 }
 
 TEST_F(ClientTest, what_waits_is_bounded) {

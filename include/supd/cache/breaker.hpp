@@ -1,6 +1,7 @@
 // Whether Redis is asked at all. One lost connection or one deadline that passed opens it; while it is open
 // nothing is sent, so nobody waits. After a pause one try is made (half open); its outcome closes it or
-// doubles the pause. Pauses are spread at random so that many processes do not come back in step.
+// doubles the pause. A connection has to last before pauses are short again: a server may take the sign-in
+// and then drop it, each time. Pauses are spread at random so that many processes do not come back in step.
 #pragma once
 
 #include <atomic>
@@ -28,6 +29,8 @@ public:
     // One thread.
     void trying() noexcept;
     void succeeded() noexcept;
+    /// What succeeded has lasted: the next pause is the first again.
+    void settled() noexcept;
     /// Opens it; how long to pause before the next try: between half of the back-off and all of it.
     std::chrono::milliseconds failed();
 

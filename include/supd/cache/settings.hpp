@@ -24,6 +24,7 @@ struct Limits {
     std::size_t waiting_commands = 20'000;       ///< sent and not yet answered; more are refused at once
     std::size_t waiting_bytes = 32 << 20;
     BackOff back_off;
+    std::chrono::milliseconds settled{5000};  ///< a connection that lived so long is made again without delay
 };
 
 struct Settings {
