@@ -15,25 +15,37 @@ Reply* place(const redisReadTask* task) {
     return &static_cast<Reply*>(task->parent->obj)->items[static_cast<std::size_t>(task->idx)];
 }
 
-void* create_text(const redisReadTask* task, char* text, std::size_t size) {
+// Null is what hiredis knows as out of memory; an exception would pass through frames of C.
+template <class Fill>
+Reply* filled(const redisReadTask* task, Fill fill) noexcept {
     auto* reply = place(task);
     if (!reply) return nullptr;
-    reply->kind = task->type == REDIS_REPLY_ERROR    ? Reply::Kind::error
-                  : task->type == REDIS_REPLY_STATUS ? Reply::Kind::status
-                                                     : Reply::Kind::text;
-    reply->text.assign(text, size);
-    return reply;
+    try {
+        fill(*reply);
+        return reply;
+    } catch (const std::bad_alloc&) {
+        if (!task->parent) delete reply;  // of others the root is freed
+        return nullptr;
+    }
+}
+
+void* create_text(const redisReadTask* task, char* text, std::size_t size) {
+    return filled(task, [&](Reply& reply) {
+        reply.kind = task->type == REDIS_REPLY_ERROR    ? Reply::Kind::error
+                     : task->type == REDIS_REPLY_STATUS ? Reply::Kind::status
+                                                        : Reply::Kind::text;
+        reply.text.assign(text, size);
+    });
 }
 
 void* create_array(const redisReadTask* task, int size) {
     auto& items = *static_cast<std::size_t*>(task->privdata);
     if (size < 0 || static_cast<std::size_t>(size) > kMaxItems - items) return nullptr;
     items += static_cast<std::size_t>(size);
-    auto* reply = place(task);
-    if (!reply) return nullptr;
-    reply->kind = Reply::Kind::array;
-    reply->items.resize(static_cast<std::size_t>(size));
-    return reply;
+    return filled(task, [size](Reply& reply) {
+        reply.kind = Reply::Kind::array;
+        reply.items.resize(static_cast<std::size_t>(size));
+    });
 }
 
 void* create_integer(const redisReadTask* task, long long value) {

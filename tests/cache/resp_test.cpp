@@ -2,6 +2,27 @@
 #include <cache/slots.hpp>
 #include <gtest/gtest.h>
 
+#include <cstdlib>
+#include <limits>
+#include <new>
+
+namespace {
+thread_local std::size_t most_at_once = std::numeric_limits<std::size_t>::max();
+}  // namespace
+
+// Memory that a test can make short.
+void* operator new(std::size_t size) {
+    void* out = size > most_at_once ? nullptr : std::malloc(size == 0 ? 1 : size);
+    if (!out) throw std::bad_alloc();
+    return out;
+}
+void operator delete(void* memory) noexcept {
+    std::free(memory);
+}
+void operator delete(void* memory, std::size_t) noexcept {
+    std::free(memory);
+}
+
 namespace supd::cache {
 namespace {
 
@@ -77,6 +98,24 @@ TEST(Resp, what_is_no_reply_or_too_large_is_a_fault) {
 TEST(Resp, a_fault_within_an_array_frees_what_was_read) {
     EXPECT_THROW(parsed("*2\r\n$5\r\nhello\r\nbad\r\n", 100), ProtocolFault);
     parsed("*2\r\n$5\r\nhello\r\n", 100);  // and one that never ends
+}
+
+TEST(Resp, memory_that_is_short_is_a_fault) {
+    const std::string text = "$100000\r\n" + std::string(100'000, 'x') + "\r\n";
+    for (const auto& bytes : {text, "*2\r\n:1\r\n" + text, std::string("*10000\r\n"),
+                              std::string("*2\r\n$1\r\nx\r\n*10000\r\n")}) {
+        Parser parser;
+        parser.feed(bytes);
+        most_at_once = 10'000;
+        bool refused = false;
+        try {
+            parser.next();
+        } catch (const ProtocolFault&) {
+            refused = true;
+        }
+        most_at_once = std::numeric_limits<std::size_t>::max();
+        EXPECT_TRUE(refused) << bytes.substr(0, 20);
+    }
 }
 
 TEST(Slots, of_keys_as_the_specification_says) {
