@@ -73,10 +73,9 @@ asio::awaitable<void> Client::Impl::watch_topology() {
 }
 
 asio::awaitable<std::optional<Endpoint>> Client::Impl::ask_sentinels() {
-    auto& sentinels = access.settings.url.endpoints;
+    const auto sentinels = access.settings.url.endpoints;  // another link may change the order meanwhile
     const auto limit = access.settings.limits.connect;
-    for (std::size_t i = 0; i < sentinels.size(); ++i) {
-        const auto sentinel = sentinels[i];
+    for (const auto& sentinel : sentinels) {
         auto stream = co_await dial(access.home, sentinel, access.tls, limit);
         if (!stream) continue;
         std::vector<Words> commands;
@@ -91,7 +90,8 @@ asio::awaitable<std::optional<Endpoint>> Client::Impl::ask_sentinels() {
         const auto& port = address[1].text;
         std::from_chars(port.data(), port.data() + port.size(), out.port);
         if (out.host.empty() || out.port == 0) continue;
-        std::swap(sentinels.front(), sentinels[i]);  // who answered is asked first the next time
+        auto& order = access.settings.url.endpoints;  // who answered is asked first the next time
+        std::swap(order.front(), *std::ranges::find(order, sentinel));
         co_return out;
     }
     co_return std::nullopt;
