@@ -62,25 +62,25 @@ void Client::Impl::refuse(Command& command) {
 void Client::Impl::dispatch(Command command) {
     const auto to = owner(command.key);
     if (!to) return refuse(command);
-    give(fleet.to(*to), std::make_shared<Command>(std::move(command)));
+    give(*to, std::make_shared<Command>(std::move(command)));
 }
 
-void Client::Impl::give(Link& link, const std::shared_ptr<Command>& command) {
-    const bool taken = link.send(command->words, [self = shared_from_this(), command](Answer answer) {
-        self->answered(command, std::move(answer));
-    });
+void Client::Impl::give(const Endpoint& to, const std::shared_ptr<Command>& command) {
+    const bool taken =
+        fleet.to(to).send(command->words, [self = shared_from_this(), command, to](Answer answer) {
+            self->answered(command, to, std::move(answer));
+        });
     if (!taken) return refuse(*command);
     counters.commands.fetch_add(1, std::memory_order_relaxed);
     if (!clustered()) command->words = {};  // only a cluster may send us elsewhere with it
 }
 
-void Client::Impl::answered(const std::shared_ptr<Command>& command, Answer answer) {
+void Client::Impl::answered(const std::shared_ptr<Command>& command, const Endpoint& by, Answer answer) {
     if (clustered() && answer.failure == Failure::refused && command->redirects++ < kMaxRedirects) {
-        if (const auto redirect = redirect_of(answer.reply, seed)) {
+        if (const auto redirect = redirect_of(answer.reply, by)) {
             if (!redirect->ask) moved(redirect->slot, redirect->to);
-            auto& link = fleet.to(redirect->to);
-            if (redirect->ask) link.send({"ASKING"}, nullptr);
-            return give(link, command);
+            if (redirect->ask) fleet.to(redirect->to).send({"ASKING"}, nullptr);
+            return give(redirect->to, command);
         }
     }
     waiting.fetch_sub(1);

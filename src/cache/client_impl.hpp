@@ -34,8 +34,8 @@ struct Client::Impl : std::enable_shared_from_this<Client::Impl> {
         int redirects = 0;
     };
     void dispatch(Command command);
-    void give(Link& link, const std::shared_ptr<Command>& command);
-    void answered(const std::shared_ptr<Command>& command, Answer answer);
+    void give(const Endpoint& to, const std::shared_ptr<Command>& command);
+    void answered(const std::shared_ptr<Command>& command, const Endpoint& by, Answer answer);
     void refuse(Command& command);
 
     asio::awaitable<std::optional<Endpoint>> ask_sentinels();

@@ -110,6 +110,19 @@ private:
     std::thread thread_;
 };
 
+/// A list of texts as RESP2 has it.
+inline std::string list_of(const Words& words) {
+    std::string out;
+    append_command(out, words);
+    return out;
+}
+
+/// One range of CLUSTER SLOTS; its master stands at `host`.
+inline std::string slots_of(int from, int to, const std::string& host, int port) {
+    return "*3\r\n:" + std::to_string(from) + "\r\n:" + std::to_string(to) + "\r\n*2\r\n$" +
+           std::to_string(host.size()) + "\r\n" + host + "\r\n:" + std::to_string(port) + "\r\n";
+}
+
 inline bool comes(const std::function<bool()>& what, std::chrono::milliseconds patience = 10s) {
     const auto until = base::Monotonic::now() + patience;
     while (!what()) {
