@@ -3,7 +3,10 @@
 #include <supd/base/log.hpp>
 #include <supd/cache/subscriber.hpp>
 
+#include <boost/asio/as_tuple.hpp>
 #include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
 
 #include <algorithm>
 #include <atomic>
@@ -15,6 +18,7 @@ namespace supd::cache {
 namespace {
 
 constexpr std::size_t kChannelsPerCommand = 200;
+constexpr std::chrono::milliseconds kRetry{1000};  // after a refusal, and up to as much again at random
 
 }  // namespace
 
@@ -22,6 +26,7 @@ struct Subscriber::Impl : std::enable_shared_from_this<Subscriber::Impl> {
     struct Channel {
         std::optional<Endpoint> at;  // where it was subscribed; nothing = nowhere
         bool confirmed = false;
+        bool redirected = false;  // followed at once since the last retry; the next one waits for it
     };
 
     Impl(Client::Impl& shared, OnMessage call)
@@ -130,8 +135,33 @@ struct Subscriber::Impl : std::enable_shared_from_this<Subscriber::Impl> {
         const auto& masters = client.slots.masters();
         for (const auto& [endpoint, names] : moved_away)
             if (std::ranges::find(masters, endpoint) != masters.end()) say(endpoint, false, names);
-        for (const auto& master : masters)
-            if (fleet.to(master).up()) subscribe_at(master);
+        subscribe_everywhere();
+    }
+
+    void subscribe_everywhere() {
+        auto all = client.slots.masters();
+        if (!client.clustered()) all = {Endpoint()};
+        for (const auto& endpoint : all)
+            if (fleet.to(endpoint).up()) subscribe_at(endpoint);
+    }
+
+    // What was refused (no rights yet, a slot that nobody serves, nodes that name each other) is asked for
+    // again while the link stays.
+    void retry_later() {
+        if (std::exchange(retrying, true)) return;
+        tasks.spawn(client.access.home.get_executor(), retry());
+    }
+
+    asio::awaitable<void> retry() {
+        asio::steady_timer pause(client.access.home);
+        pause.expires_after(
+            kRetry + std::chrono::milliseconds(static_cast<int>(random_share() * double(kRetry.count()))));
+        auto [error] = co_await pause.async_wait(asio::as_tuple(asio::use_awaitable));
+        if (error) co_return;  // stopped
+        retrying = false;
+        for (auto& [name, channel] : channels)
+            channel.redirected = false;
+        subscribe_everywhere();
     }
 
     void on_push(const Endpoint& from, Reply reply) {
@@ -143,8 +173,12 @@ struct Subscriber::Impl : std::enable_shared_from_this<Subscriber::Impl> {
             return on_message(reply.items[1].text, reply.items[2].text);
         }
         const auto at = channels.find(reply.items[1].text);
-        if (at == channels.end() || at->second.at != from) return;
-        if (kind == "subscribe" || kind == "ssubscribe") {
+        if (at == channels.end()) return;
+        const bool added = kind == "subscribe" || kind == "ssubscribe";
+        // A refusal does not say of which channel: others of the same turn are confirmed after it.
+        if (added && !at->second.at && client.owner(at->first) == from) at->second.at = from;
+        if (at->second.at != from) return;
+        if (added) {
             if (!std::exchange(at->second.confirmed, true)) confirmed.fetch_add(1);
         } else if (kind == "sunsubscribe" && at->second.confirmed) {
             leave(at->second);  // not asked for: the slot has moved
@@ -153,14 +187,24 @@ struct Subscriber::Impl : std::enable_shared_from_this<Subscriber::Impl> {
     }
 
     void on_error(const Endpoint& from, const Reply& reply) {
-        if (const auto redirect = redirect_of(reply, from)) {
-            for (auto& [name, channel] : channels)
-                if (channel.at && slot_of(name) == redirect->slot) leave(channel);
-            client.moved(redirect->slot, redirect->to);
-            if (fleet.to(redirect->to).up()) subscribe_at(redirect->to);
-            return;
+        if (const auto redirect = redirect_of(reply, from)) return follow(*redirect);
+        if (!retrying)  // else one line for each channel
+            base::log::warn("redis_refused", {{"code", reply.text.substr(0, reply.text.find(' '))}});
+        for (auto& [name, channel] : channels)
+            if (channel.at == from && !channel.confirmed) leave(channel);
+        retry_later();
+    }
+
+    void follow(const Redirect& redirect) {
+        bool at_once = false;
+        for (auto& [name, channel] : channels) {
+            if (!channel.at || slot_of(name) != redirect.slot) continue;
+            leave(channel);
+            if (!std::exchange(channel.redirected, true)) at_once = true;
         }
-        base::log::warn("redis_refused", {{"code", reply.text.substr(0, reply.text.find(' '))}});
+        client.moved(redirect.slot, redirect.to);
+        if (at_once && fleet.to(redirect.to).up()) subscribe_at(redirect.to);
+        retry_later();
     }
 
     Client::Impl& client;
@@ -171,6 +215,7 @@ struct Subscriber::Impl : std::enable_shared_from_this<Subscriber::Impl> {
     std::mutex mutex;
     std::vector<std::pair<std::string, bool>> changes;
     bool posted = false;
+    bool retrying = false;
     async::TaskGroup tasks{"redis subscriptions"};
     Fleet fleet;
 };
