@@ -164,8 +164,8 @@ void Link::drop() {
     breaker_.trying();  // not closed from here on; run() opens it
     connection->close();
     timer_.cancel();
-    fail_waiting();
     hooks_.down();
+    fail_waiting();  // who is told finds it down
 }
 
 void Link::retire() {
