@@ -45,9 +45,11 @@ std::optional<Endpoint> Client::Impl::owner(std::string_view key) const {
     return slots.owner(slot_of(key));
 }
 
-asio::awaitable<std::optional<Endpoint>> Client::Impl::locate() {
+asio::awaitable<Located> Client::Impl::locate() {
     if (access.settings.url.layout == Layout::sentinel) co_return co_await ask_sentinels();
-    co_return access.settings.url.endpoints.front();
+    Located out;
+    out.endpoint = access.settings.url.endpoints.front();
+    co_return out;
 }
 
 void Client::Impl::refuse(Command& command) {

@@ -24,7 +24,7 @@ struct Client::Impl : std::enable_shared_from_this<Client::Impl> {
     void moved(std::uint16_t slot, const Endpoint& to);
     /// Asks the cluster for its slots soon.
     void look_again();
-    asio::awaitable<std::optional<Endpoint>> locate();
+    asio::awaitable<Located> locate();
 
     struct Command {
         std::string key;
@@ -38,8 +38,8 @@ struct Client::Impl : std::enable_shared_from_this<Client::Impl> {
     void answered(const std::shared_ptr<Command>& command, const Endpoint& by, Answer answer);
     void refuse(Command& command);
 
-    asio::awaitable<std::optional<Endpoint>> ask_sentinels();
-    asio::awaitable<std::optional<Endpoint>> next_seed();
+    asio::awaitable<Located> ask_sentinels();
+    asio::awaitable<Located> next_seed();
     asio::awaitable<void> watch_topology();
     void ask_slots();
 

@@ -15,7 +15,7 @@ namespace asio = boost::asio;
 
 class Connection : public std::enable_shared_from_this<Connection> {
 public:
-    explicit Connection(std::unique_ptr<net::Stream> stream) : stream_(std::move(stream)) {}
+    explicit Connection(std::shared_ptr<net::Stream> stream) : stream_(std::move(stream)) {}
 
     /// `reply` for each reply, `ended` once when the connection is lost; neither after close().
     void start(std::function<void(Reply)> reply, std::function<void()> ended);
@@ -30,7 +30,7 @@ private:
     void flush();
     void end();
 
-    std::unique_ptr<net::Stream> stream_;
+    std::shared_ptr<net::Stream> stream_;
     Parser parser_;
     std::function<void(Reply)> reply_;
     std::function<void()> ended_;

@@ -5,8 +5,10 @@
 namespace supd::cache {
 namespace {
 
-asio::awaitable<std::optional<Endpoint>> always(Endpoint endpoint) {
-    co_return endpoint;
+asio::awaitable<Located> always(Endpoint endpoint) {
+    Located out;
+    out.endpoint = std::move(endpoint);
+    co_return out;
 }
 
 }  // namespace

@@ -17,7 +17,7 @@ public:
         std::function<void(const Endpoint&)> down;
         std::function<void(const Endpoint&, Reply)> push;  ///< set: they are subscriptions
         /// Where the only server is now; not of a cluster.
-        std::function<asio::awaitable<std::optional<Endpoint>>()> locate;
+        std::function<asio::awaitable<Located>()> locate;
     };
 
     Fleet(Access& access, async::TaskGroup& tasks, Hooks hooks)

@@ -36,21 +36,24 @@ void Link::start(async::TaskGroup& tasks) {
 }
 
 asio::awaitable<void> Link::run(std::shared_ptr<Link> self) {
-    bool told = false;  // one line for a loss and one for the return, however many tries lie between
+    // One line for a loss and one for the return, however many tries lie between that fail alike.
+    std::string_view told;
     while (!retired_) {
         breaker_.trying();
         const bool was_up = co_await serve();
         const auto pause = breaker_.failed();
         if (retired_) co_return;
-        if (was_up || !told)
-            base::log::warn("redis_away", {{"kind", hooks_.push ? "subscription" : "commands"}});
-        told = true;
+        if (was_up || told != trouble_.stage)
+            base::log::warn("redis_away", {{"kind", hooks_.push ? "subscription" : "commands"},
+                                           {"operation", trouble_.stage},
+                                           {"reason", trouble_.reason}});
+        told = trouble_.stage;
         timer_.expires_after(pause);
         co_await timer_.async_wait(asio::as_tuple(asio::use_awaitable));  // retire() cuts it short
     }
 }
 
-asio::awaitable<bool> Link::sign_in(net::Stream& stream) const {
+asio::awaitable<Trouble> Link::sign_in(std::shared_ptr<net::Stream> stream) const {
     const auto& url = access_.settings.url;
     std::vector<Words> commands;
     if (!url.password.empty()) {
@@ -63,17 +66,22 @@ asio::awaitable<bool> Link::sign_in(net::Stream& stream) const {
     // Sentinels may still name a master that has just become a replica.
     const bool check_role = url.layout == Layout::sentinel;
     commands.push_back(check_role ? Words{"ROLE"} : Words{"PING"});
-    const auto replies = co_await converse(stream, std::move(commands), access_.settings.limits.connect);
-    if (!replies) co_return false;
-    for (const auto& reply : *replies) {
+    auto said = co_await converse(stream, std::move(commands), access_.settings.limits.connect);
+    if (said.replies.empty()) co_return said.trouble;
+    Trouble out;
+    for (const auto& reply : said.replies) {
         if (reply.kind != Reply::Kind::error) continue;
-        const auto code = reply.text.substr(0, reply.text.find(' '));  // the rest may quote
-        base::log::warn("redis_refused", {{"code", code}});
-        co_return false;
+        out.stage = "sign_in";
+        out.reason = code_of(reply);
+        co_return out;
     }
-    if (!check_role) co_return true;
-    const auto& role = replies->back();
-    co_return role.kind == Reply::Kind::array && !role.items.empty() && role.items.front().text == "master";
+    if (!check_role) co_return out;
+    const auto& role = said.replies.back();
+    if (role.kind == Reply::Kind::array && !role.items.empty() && role.items.front().text == "master")
+        co_return out;
+    out.stage = "role";
+    out.reason = "it is not a master";
+    co_return out;
 }
 
 // One connection from dialling to its end. True when it was of use.
@@ -82,14 +90,17 @@ asio::awaitable<bool> Link::serve() {
         Link& link;
         ~Closing() { link.drop(); }
     } closing{*this};
-    const auto endpoint = co_await hooks_.locate();
-    if (!endpoint) co_return false;
-    auto stream = co_await dial(access_.home, *endpoint, access_.tls, access_.settings.limits.connect);
-    if (!stream) co_return false;
-    const bool signed_in = co_await sign_in(*stream);
-    if (!signed_in || retired_) co_return false;
+    auto located = co_await hooks_.locate();
+    trouble_ = std::move(located.trouble);
+    if (!located.endpoint) co_return false;
+    auto dialled =
+        co_await dial(access_.home, *located.endpoint, access_.tls, access_.settings.limits.connect);
+    trouble_ = std::move(dialled.trouble);
+    if (!dialled.stream) co_return false;
+    trouble_ = co_await sign_in(dialled.stream);
+    if (!trouble_.reason.empty() || retired_) co_return false;
 
-    connection_ = std::make_shared<Connection>(std::move(stream));
+    connection_ = std::make_shared<Connection>(std::move(dialled.stream));
     const std::weak_ptr<Link> weak = weak_from_this();
     connection_->start(
         [weak](Reply reply) {
@@ -98,6 +109,7 @@ asio::awaitable<bool> Link::serve() {
         [weak] {
             if (const auto link = weak.lock()) link->drop();
         });
+    lost("the connection was closed");  // unless another reason comes
     since_ = heard_ = base::Monotonic::now();
     next_ping_ = heard_ + access_.settings.limits.ping;
     breaker_.succeeded();
@@ -111,12 +123,19 @@ asio::awaitable<bool> Link::serve() {
     co_return true;
 }
 
+// False: the answer of alive() then.
+bool Link::lost(std::string reason) {
+    trouble_.stage = "link";
+    trouble_.reason = std::move(reason);
+    return false;
+}
+
 bool Link::alive() {
     if (!connection_) return false;
     const auto now = base::Monotonic::now();
     const auto& limits = access_.settings.limits;
-    if (!waiting_.empty() && waiting_.front().until <= now) return false;
-    if (hooks_.push && now - heard_ > limits.ping * kSilentPings) return false;
+    if (!waiting_.empty() && waiting_.front().until <= now) return lost("a command was not answered in time");
+    if (hooks_.push && now - heard_ > limits.ping * kSilentPings) return lost("no pings are answered");
     if (now - since_ > limits.settled) breaker_.settled();
     if (now < next_ping_) return true;
     next_ping_ = now + limits.ping;
@@ -151,6 +170,7 @@ void Link::on_reply(Reply reply) {
     // A master that became a replica, or a server that still loads: of no use, there may be another.
     const bool useless =
         is_error(reply, "READONLY") || is_error(reply, "LOADING") || is_error(reply, "MASTERDOWN");
+    if (useless) lost(code_of(reply));
     Answer answer;
     if (reply.kind == Reply::Kind::error) answer.failure = Failure::refused;
     answer.reply = std::move(reply);

@@ -26,11 +26,17 @@ struct Access {
     Counters& counters;
 };
 
+/// Where a server is now, or why nobody can tell.
+struct Located {
+    std::optional<Endpoint> endpoint;
+    Trouble trouble;
+};
+
 class Link : public std::enable_shared_from_this<Link> {
 public:
     using Done = std::function<void(Answer)>;
     struct Hooks {
-        std::function<asio::awaitable<std::optional<Endpoint>>()> locate;
+        std::function<asio::awaitable<Located>()> locate;
         std::function<void()> up;
         std::function<void()> down;
         /// Set: a subscription. Every reply goes there but those of its own pings.
@@ -58,7 +64,8 @@ private:
 
     asio::awaitable<void> run(std::shared_ptr<Link> self);
     asio::awaitable<bool> serve();
-    asio::awaitable<bool> sign_in(net::Stream& stream) const;
+    asio::awaitable<Trouble> sign_in(std::shared_ptr<net::Stream> stream) const;
+    bool lost(std::string reason);
     bool alive();
     void on_reply(Reply reply);
     void fail_waiting();
@@ -70,6 +77,7 @@ private:
     std::deque<Waiting> waiting_;
     asio::steady_timer timer_;
     bool retired_ = false;
+    Trouble trouble_;                    // of the last attempt
     base::Monotonic::time_point since_;  // signed in
     base::Monotonic::time_point heard_;
     base::Monotonic::time_point next_ping_;

@@ -189,7 +189,7 @@ struct Subscriber::Impl : std::enable_shared_from_this<Subscriber::Impl> {
     void on_error(const Endpoint& from, const Reply& reply) {
         if (const auto redirect = redirect_of(reply, from)) return follow(*redirect);
         if (!retrying)  // else one line for each channel
-            base::log::warn("redis_refused", {{"code", reply.text.substr(0, reply.text.find(' '))}});
+            base::log::warn("redis_refused", {{"code", code_of(reply)}});
         for (auto& [name, channel] : channels)
             if (channel.at == from && !channel.confirmed) leave(channel);
         retry_later();

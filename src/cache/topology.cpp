@@ -28,13 +28,15 @@ void Client::Impl::start() {
     tasks.spawn(access.home.get_executor(), watch_topology());
 }
 
-asio::awaitable<std::optional<Endpoint>> Client::Impl::next_seed() {
+asio::awaitable<Located> Client::Impl::next_seed() {
     const auto& seeds = access.settings.url.endpoints;
     // A master that was found may be all that is left of the cluster that the URL names.
     const auto& found = slots.masters();
     const auto at = seed_index++ % (seeds.size() + found.size());
     seed = at < seeds.size() ? seeds[at] : found[at - seeds.size()];
-    co_return seed;
+    Located out;
+    out.endpoint = seed;
+    co_return out;
 }
 
 void Client::Impl::ask_slots() {
@@ -72,29 +74,47 @@ asio::awaitable<void> Client::Impl::watch_topology() {
     }
 }
 
-asio::awaitable<std::optional<Endpoint>> Client::Impl::ask_sentinels() {
+// What the last of them said is the reason when none knows the master.
+asio::awaitable<Located> Client::Impl::ask_sentinels() {
     const auto sentinels = access.settings.url.endpoints;  // another link may change the order meanwhile
     const auto limit = access.settings.limits.connect;
+    Located out;
+    out.trouble.stage = "sentinel";
     for (const auto& sentinel : sentinels) {
-        auto stream = co_await dial(access.home, sentinel, access.tls, limit);
-        if (!stream) continue;
+        const auto dialled = co_await dial(access.home, sentinel, access.tls, limit);
+        if (!dialled.stream) {
+            out.trouble.reason = dialled.trouble.stage + (": " + dialled.trouble.reason);
+            continue;
+        }
         std::vector<Words> commands;
         if (!access.settings.url.sentinel_password.empty())
             commands.push_back({"AUTH", access.settings.url.sentinel_password.reveal()});
         commands.push_back({"SENTINEL", "get-master-addr-by-name", access.settings.url.master});
-        const auto replies = co_await converse(*stream, std::move(commands), limit);
-        if (!replies || replies->back().items.size() != 2) continue;
-        const auto& address = replies->back().items;
-        Endpoint out;
-        out.host = address[0].text;
+        const auto said = co_await converse(dialled.stream, std::move(commands), limit);
+        if (said.replies.empty()) {
+            out.trouble.reason = said.trouble.stage + (": " + said.trouble.reason);
+            continue;
+        }
+        const auto is_error = [](const Reply& reply) { return reply.kind == Reply::Kind::error; };
+        if (const auto refused = std::ranges::find_if(said.replies, is_error);
+            refused != said.replies.end()) {
+            out.trouble.reason = "refused: " + code_of(*refused);
+            continue;
+        }
+        out.trouble.reason = "it does not know the master";
+        const auto& address = said.replies.back().items;
+        if (address.size() != 2) continue;
+        Endpoint master;
+        master.host = address[0].text;
         const auto& port = address[1].text;
-        std::from_chars(port.data(), port.data() + port.size(), out.port);
-        if (out.host.empty() || out.port == 0) continue;
+        std::from_chars(port.data(), port.data() + port.size(), master.port);
+        if (master.host.empty() || master.port == 0) continue;
         auto& order = access.settings.url.endpoints;  // who answered is asked first the next time
         std::swap(order.front(), *std::ranges::find(order, sentinel));
-        co_return out;
+        out.endpoint = std::move(master);
+        break;
     }
-    co_return std::nullopt;
+    co_return out;
 }
 
 }  // namespace supd::cache

@@ -5,6 +5,8 @@
 
 #include <supd/net/stream.hpp>
 
+#include <string>
+
 namespace supd::net {
 
 class SocketStream : public Stream, protected Deadlines::Owner {
@@ -21,6 +23,8 @@ public:
     void shutdown_write() override;
     void close() override;
     bool is_open() const noexcept override { return socket_.is_open(); }
+    /// As TlsClient::fault_of.
+    virtual std::string tls_fault() const { return {}; }
 
 protected:
     int fd() { return socket_.native_handle(); }

@@ -52,4 +52,9 @@ std::unique_ptr<Stream> TlsClient::make_stream(TcpSocket socket, const std::stri
     return make_tls_stream(std::move(socket), std::move(ssl), nullptr);
 }
 
+std::string TlsClient::fault_of(const Stream& stream) {
+    const auto* socket = dynamic_cast<const SocketStream*>(&stream);
+    return socket ? socket->tls_fault() : std::string();
+}
+
 }  // namespace supd::net

@@ -20,6 +20,15 @@ public:
 
     bool secure() const noexcept override { return true; }
 
+    std::string tls_fault() const override {
+        if (!ssl_) return "out of memory";
+        if (const auto verified = SSL_get_verify_result(ssl_.get()); verified != X509_V_OK)
+            return X509_verify_cert_error_string(verified);
+        if (SSL_is_init_finished(ssl_.get())) return {};
+        const auto* reason = error_ == 0 ? nullptr : ERR_reason_error_string(error_);
+        return reason ? reason : "the handshake was not finished";
+    }
+
     IoResult try_read(std::span<char> into) override {
         if (!ssl_ || !is_open()) return {IoState::closed, 0};
         ERR_clear_error();
@@ -84,11 +93,13 @@ private:
                 wants_write = true;
                 return {IoState::would_block, 0};
             default:
+                if (const auto code = ERR_peek_last_error(); code != 0) error_ = code;
                 return {IoState::closed, 0};
         }
     }
 
     SslPtr ssl_;
+    unsigned long error_ = 0;  // OpenSSL's, of what closed it
     bool read_wants_write_ = false;
     bool write_wants_write_ = true;
 };

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -88,6 +89,8 @@ async def test_tls_and_an_acl_user(spawn, postgres: PostgresCluster, servers: li
     while "redis_away" not in other.log_text():
         assert time.monotonic() < deadline, "a certificate of another name was taken"
         await asyncio.sleep(0.05)
+    away = json.loads(next(line for line in other.log_text().splitlines() if "redis_away" in line))
+    assert (away["operation"], away["reason"]) == ("tls", "IP address mismatch")
     assert not await metric(other, "redis_connected")
     async with Rest(other.url) as rest:
         await a_user(rest)

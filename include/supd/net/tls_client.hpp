@@ -22,6 +22,11 @@ public:
     /// reads and writes; a peer that cannot prove its name is IoState::closed for both. Null: out of memory.
     std::unique_ptr<Stream> make_stream(TcpSocket socket, const std::string& host) const;
 
+    /// Of a stream that make_stream made and that has closed: why there was no handshake, for the operator
+    /// (the certificate, the version, no end within the deadline). Empty when there was one, and for plain
+    /// streams.
+    static std::string fault_of(const Stream& stream);
+
 private:
     struct Impl;
     std::unique_ptr<Impl> impl_;
