@@ -56,6 +56,7 @@ void Client::Impl::refuse(Command& command) {
     waiting.fetch_sub(1);
     waiting_bytes.fetch_sub(command.bytes);
     counters.dropped.fetch_add(1, std::memory_order_relaxed);
+    if (command.message) counters.untold.fetch_add(1, std::memory_order_relaxed);
     Answer answer;
     answer.failure = Failure::unavailable;
     if (command.done) command.done(std::move(answer));
@@ -74,6 +75,8 @@ void Client::Impl::give(const Endpoint& to, const std::shared_ptr<Command>& comm
         });
     if (!taken) return refuse(*command);
     counters.commands.fetch_add(1, std::memory_order_relaxed);
+    if (command->message && command->redirects == 0)
+        counters.published.fetch_add(1, std::memory_order_relaxed);
     if (!clustered()) command->words = {};  // only a cluster may send us elsewhere with it
 }
 
@@ -117,20 +120,28 @@ Counters& Client::counters() noexcept {
     return impl_->counters;
 }
 
-void Client::send(std::string key, Words words, Done done) {
+bool Client::Impl::take(Command command) {
+    command.bytes = size_of(command.words);
+    const auto& limits = access.settings.limits;
+    const bool room = waiting.fetch_add(1) < limits.waiting_commands &&
+                      waiting_bytes.load() + command.bytes <= limits.waiting_bytes;
+    waiting_bytes.fetch_add(command.bytes);
+    if (!room || links_up.load(std::memory_order_acquire) == 0) {
+        refuse(command);
+        return false;
+    }
+    asio::post(access.home, [impl = shared_from_this(), command = std::move(command)]() mutable {
+        impl->dispatch(std::move(command));
+    });
+    return true;
+}
+
+bool Client::send(std::string key, Words words, Done done) {
     Impl::Command command;
     command.key = std::move(key);
     command.words = std::move(words);
     command.done = std::move(done);
-    command.bytes = size_of(command.words);
-    const auto& limits = impl_->access.settings.limits;
-    const bool room = impl_->waiting.fetch_add(1) < limits.waiting_commands &&
-                      impl_->waiting_bytes.load() + command.bytes <= limits.waiting_bytes;
-    impl_->waiting_bytes.fetch_add(command.bytes);
-    if (!room || !up()) return impl_->refuse(command);
-    asio::post(impl_->access.home, [impl = impl_, command = std::move(command)]() mutable {
-        impl->dispatch(std::move(command));
-    });
+    return impl_->take(std::move(command));
 }
 
 asio::awaitable<Answer> Client::ask(std::string key, Words words) {
@@ -147,14 +158,15 @@ asio::awaitable<Answer> Client::ask(std::string key, Words words) {
                                                                                          asio::use_awaitable);
 }
 
-void Client::publish(std::string channel, std::string payload) {
-    Words words;
-    words.reserve(3);
-    words.emplace_back(impl_->clustered() ? "SPUBLISH" : "PUBLISH");
-    words.push_back(channel);
-    words.push_back(std::move(payload));
-    impl_->counters.published.fetch_add(1, std::memory_order_relaxed);
-    send(std::move(channel), std::move(words));
+bool Client::publish(std::string channel, std::string payload) {
+    Impl::Command command;
+    command.message = true;
+    command.words.reserve(3);
+    command.words.emplace_back(impl_->clustered() ? "SPUBLISH" : "PUBLISH");
+    command.words.push_back(channel);
+    command.words.push_back(std::move(payload));
+    command.key = std::move(channel);
+    return impl_->take(std::move(command));
 }
 
 }  // namespace supd::cache

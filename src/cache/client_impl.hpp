@@ -32,7 +32,10 @@ struct Client::Impl : std::enable_shared_from_this<Client::Impl> {
         Done done;
         std::size_t bytes = 0;
         int redirects = 0;
+        bool message = false;  // of publish()
     };
+    /// Any thread. False: refused.
+    bool take(Command command);
     void dispatch(Command command);
     void give(const Endpoint& to, const std::shared_ptr<Command>& command);
     void answered(const std::shared_ptr<Command>& command, const Endpoint& by, Answer answer);

@@ -144,6 +144,27 @@ TEST_F(ClientTest, what_waits_is_bounded) {
     client.reset();
 }
 
+TEST_F(ClientTest, a_message_that_is_refused_is_untold_and_not_published) {
+    limits.waiting_commands = 10;
+    limits.command = 5s;
+    start();
+    ASSERT_TRUE(comes([&] { return client->up(); }));
+    server.answers = false;
+    const auto published = client->counters().published.load(), untold = client->counters().untold.load();
+    unsigned taken = 0;
+    for (int i = 0; i < 25; ++i)
+        if (client->publish("c", "m")) ++taken;
+    EXPECT_LE(taken, 10U);
+    EXPECT_GE(taken, 9U) << "a ping of the client's own may be one of the ten";
+    EXPECT_EQ(client->counters().untold, untold + 25 - taken);
+    ASSERT_TRUE(comes([&] { return client->counters().published == published + taken; }));
+    client->stop();
+    EXPECT_FALSE(client->publish("c", "afterwards"));
+    EXPECT_EQ(client->counters().published, published + taken);
+    EXPECT_EQ(client->counters().untold, untold + 26 - taken);
+    client.reset();
+}
+
 TEST_F(ClientTest, a_subscription_without_a_word_is_made_again) {
     limits.ping = 100ms;
     limits.tick = 20ms;

@@ -39,11 +39,13 @@ public:
     Breaker::State breaker() const noexcept;
 
     /// `key` decides who of a cluster is asked. `done` is called once, on home's thread, or at once on the
-    /// caller's when the command is not sent.
-    void send(std::string key, Words words, Done done = nullptr);
+    /// caller's when the command is not sent. False: refused at once; true: it may still be refused, as
+    /// `done` says then.
+    bool send(std::string key, Words words, Done done = nullptr);
     asio::awaitable<Answer> ask(std::string key, Words words);
-    /// PUBLISH, in a cluster SPUBLISH. Dropped and counted when Redis is away or too much is waiting.
-    void publish(std::string channel, std::string payload);
+    /// PUBLISH, in a cluster SPUBLISH. Dropped, and counted as untold, when Redis is away or too much is
+    /// waiting. As send() otherwise.
+    bool publish(std::string channel, std::string payload);
 
     Counters& counters() noexcept;
 

@@ -39,6 +39,7 @@ struct Counters {
     std::atomic<std::uint64_t> failures{0};   ///< commands that were not answered, or with an error
     std::atomic<std::uint64_t> dropped{0};    ///< commands that were not sent
     std::atomic<std::uint64_t> published{0};  ///< messages handed to Redis
+    std::atomic<std::uint64_t> untold{0};     ///< messages that were not
     std::atomic<std::uint64_t> received{0};   ///< messages of subscriptions
     std::atomic<std::uint64_t> reconnects{0};
 };
