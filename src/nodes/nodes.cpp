@@ -213,7 +213,7 @@ Numbers Nodes::numbers() const {
     out.failures = counters.failures.load();
     out.dropped = counters.dropped.load();
     out.published = counters.published.load();
-    out.untold = impl_->untold.load();
+    out.untold = impl_->untold.load() + counters.untold.load();
     out.received = impl_->received.load();
     out.unreadable = impl_->unreadable.load();
     out.connects = counters.reconnects.load();
