@@ -7,33 +7,14 @@
 
 namespace supd::presence {
 
-std::string_view name_of(Status status) noexcept {
-    switch (status) {
-        case Status::online:
-            return "online";
-        case Status::away:
-            return "away";
-        case Status::offline:
-            return "offline";
-    }
-    return "offline";
-}
-
-std::optional<Status> status_named(std::string_view name) noexcept {
-    if (name == "online") return Status::online;
-    if (name == "away") return Status::away;
-    if (name == "offline") return Status::offline;
-    return std::nullopt;
-}
-
 Presence Board::presence_of(UserId user) const {
     Presence out;
     out.user = user;
     const auto person = people_.find(user);
-    const auto* elsewhere = last_elsewhere(user);
+    const auto* elsewhere = newest_elsewhere(user);
     if (person != people_.end() && person->second.shown) {
-        out.status = person->second.chosen;
-        out.text = person->second.text;
+        out.status = person->second.word.status;
+        out.text = person->second.word.text;
     } else if (elsewhere) {
         out.status = elsewhere->status;
         out.text = elsewhere->text;
@@ -44,15 +25,6 @@ Presence Board::presence_of(UserId user) const {
     if (const auto seen = last_seen_elsewhere_.find(user); seen != last_seen_elsewhere_.end())
         out.last_seen = std::max(out.last_seen, seen->second);
     return out;
-}
-
-const Word* Board::last_elsewhere(UserId user) const {
-    const auto at = elsewhere_.find(user);
-    if (at == elsewhere_.end()) return nullptr;
-    const Elsewhere* last = nullptr;
-    for (const auto& [node, one] : at->second)
-        if (!last || one.order > last->order) last = &one;
-    return last ? &last->word : nullptr;
 }
 
 std::optional<Notice> Board::notice(UserId user) const {
@@ -110,23 +82,21 @@ std::vector<Notice> Board::expire(Left* left) {
         const auto person = people_.find(user);
         if (person == people_.end() || person->second.sockets > 0) continue;
         if (person->second.leaves != at) continue;  // came back and left again: the later entry counts
-        if (!person->second.shown) {                // gone before settle(), or no longer watched
-            if (!watchers_.contains(user)) people_.erase(person);
-            continue;
-        }
-        const bool was_visible = person->second.chosen != Status::offline;
-        const bool stays = last_elsewhere(user) != nullptr;
-        person->second.shown = false;
-        if (auto told = notice(user); told && was_visible && !stays) out.push_back(std::move(*told));
-        if (left) left->emplace_back(user, person->second.last_seen);
-        if (watchers_.contains(user)) {
-            const auto last_seen = person->second.last_seen;
-            person->second = Person{};
-            person->second.last_seen = last_seen;
-        } else {
+        const auto before = presence_of(user);
+        const bool was_shown = std::exchange(person->second.shown, false);  // not: gone before settle()
+        if (was_shown) outlive(user, person->second.word);
+        const auto last_seen = person->second.last_seen;
+        if (was_shown && left) left->emplace_back(user, last_seen);
+        if (!watchers_.contains(user)) {
             people_.erase(person);
             elsewhere_.erase(user);
+            continue;
         }
+        person->second = Person{};
+        person->second.last_seen = last_seen;
+        // Somebody who was not to be seen does not go either.
+        if (before.status == Status::offline && presence_of(user).status == Status::offline) continue;
+        if (auto told = notice_unless(user, before)) out.push_back(std::move(*told));
     }
     return out;
 }
@@ -141,12 +111,18 @@ std::optional<Notice> Board::say(UserId user, Status status, std::string text) {
     const std::lock_guard lock(mutex_);
     const auto person = people_.find(user);
     if (person == people_.end()) return std::nullopt;
-    if (person->second.chosen == status && person->second.text == text) return std::nullopt;
-    const bool told = person->second.chosen != Status::offline || status != Status::offline;
-    person->second.chosen = status;
-    person->second.text = std::move(text);
-    person->second.last_seen = clock_.now_ms();
+    auto& word = person->second.word;
+    // Later than whatever it answers, by whichever clock that was said.
+    auto said_at = std::max(clock_.now_ms(), word.said_at + 1);
+    if (const auto* known = newest_elsewhere(user)) said_at = std::max(said_at, known->said_at + 1);
+    const bool same = word.status == status && word.text == text;
+    const bool told = word.status != Status::offline || status != Status::offline;
+    word.status = status;
+    word.text = std::move(text);
+    word.said_at = said_at;
     if (!person->second.shown) person->second.said = true;
+    if (same) return std::nullopt;
+    person->second.last_seen = clock_.now_ms();
     if (!told || !person->second.shown) return std::nullopt;
     return notice(user);
 }

@@ -4,6 +4,8 @@
 // mutex, held briefly).
 #pragma once
 
+#include "word.hpp"
+
 #include <supd/base/clock.hpp>
 #include <supd/base/ids.hpp>
 
@@ -24,11 +26,6 @@ namespace supd::presence {
 using base::SessionId;
 using base::UserId;
 
-enum class Status { online, away, offline };
-
-std::string_view name_of(Status status) noexcept;
-std::optional<Status> status_named(std::string_view name) noexcept;
-
 struct Presence {
     UserId user;
     Status status = Status::offline;
@@ -41,13 +38,6 @@ struct Presence {
 struct Notice {
     Presence presence;
     std::vector<UserId> watchers;
-};
-
-/// What one process says of somebody who is connected to it.
-struct Word {
-    Status status = Status::online;
-    std::string text;
-    bool operator==(const Word&) const = default;
 };
 
 class Board {
@@ -68,11 +58,11 @@ public:
     /// What this process says of somebody: nothing while they are not connected to it, or not shown yet.
     std::optional<Word> word_of(UserId user) const;
 
-    /// Another process says so. Who is connected here too says the same from here on: the last word counts.
+    /// Another process says so. Who is shown here too says the same from here on, if it is newer.
     std::optional<Notice> said_elsewhere(UserId user, Node node, Word word);
     std::optional<Notice> gone_elsewhere(UserId user, Node node, base::Millis last_seen);
     /// All that the other processes say of somebody, as far as it is written. A word that is missing may only
-    /// have been wiped; still missing kReadMissing later it is gone.
+    /// have been wiped; still missing kReadMissing later it is gone. Whom this process shows says the newest.
     std::optional<Notice> read_elsewhere(UserId user, const Words& words);
     /// Whose words have been missing for so long, each once: they are to be read again.
     std::vector<UserId> take_missing();
@@ -116,16 +106,14 @@ private:
     };
     struct Person {
         int sockets = 0;
-        Status chosen = Status::online;
-        bool shown = false;  // others have been told of `chosen`
+        Word word;
+        bool shown = false;  // others have been told of `word`
         bool said = false;   // before they were shown: settle() leaves it
-        std::string text;
         base::Millis last_seen = 0;
         base::Monotonic::time_point leaves{};
     };
     struct Elsewhere {
         Word word;
-        std::uint64_t order = 0;  // the highest is the last word
         std::optional<base::Monotonic::time_point> missing_since;
         bool gone = false;
     };
@@ -134,7 +122,10 @@ private:
         UserId user;
     };
     Presence presence_of(UserId user) const;
-    const Word* last_elsewhere(UserId user) const;
+    const Word* newest_elsewhere(UserId user) const;
+    bool minded(UserId user) const;
+    bool adopt(UserId user, const Word& word);
+    void outlive(UserId user, const Word& word);
     std::optional<Notice> notice(UserId user) const;
     std::optional<Notice> notice_unless(UserId user, const Presence& before) const;
     void note(UserId user, Node node, Word word);
@@ -148,7 +139,6 @@ private:
     std::unordered_map<UserId, std::map<Node, Elsewhere>> elsewhere_;
     std::unordered_map<UserId, base::Millis> last_seen_elsewhere_;  // of who is watched only
     std::deque<std::pair<base::Monotonic::time_point, UserId>> missing_;
-    std::uint64_t next_order_ = 1;
     std::function<void(UserId, bool)> watched_;
     std::deque<Leaving> leaving_;
 };

@@ -8,6 +8,38 @@
 
 namespace supd::presence {
 
+const Word* Board::newest_elsewhere(UserId user) const {
+    const auto at = elsewhere_.find(user);
+    if (at == elsewhere_.end()) return nullptr;
+    const Word* newest = nullptr;
+    for (const auto& [node, one] : at->second)
+        if (!newest || newer(one.word, *newest)) newest = &one.word;
+    return newest;
+}
+
+// Whether what others say of them is of use here.
+bool Board::minded(UserId user) const {
+    if (watchers_.contains(user)) return true;
+    const auto person = people_.find(user);
+    return person != people_.end() && (person->second.sockets > 0 || person->second.shown);
+}
+
+// Who is not shown yet adopts by settle().
+bool Board::adopt(UserId user, const Word& word) {
+    const auto person = people_.find(user);
+    if (person == people_.end() || !person->second.shown || !newer(word, person->second.word)) return false;
+    person->second.word = word;
+    return true;
+}
+
+// Whoever said this says it no more, but the other processes have adopted it, which they tell nobody.
+void Board::outlive(UserId user, const Word& word) {
+    const auto at = elsewhere_.find(user);
+    if (at == elsewhere_.end()) return;
+    for (auto& [node, entry] : at->second)
+        if (newer(word, entry.word)) entry.word = word;
+}
+
 bool Board::arrived(UserId user, SessionId session) {
     const std::lock_guard lock(mutex_);
     auto& entry = sessions_[session];
@@ -23,10 +55,15 @@ std::optional<Notice> Board::settle(UserId user) {
     const auto person = people_.find(user);
     if (person == people_.end() || person->second.sockets == 0 || person->second.shown) return std::nullopt;
     const auto before = presence_of(user);
-    if (const auto* known = last_elsewhere(user); known && !std::exchange(person->second.said, false)) {
-        person->second.chosen = known->status;
-        person->second.text = known->text;
+    auto& word = person->second.word;
+    if (const auto* known = newest_elsewhere(user); known && newer(*known, word)) {
+        // What they said on arriving is the last, whatever another machine's clock says.
+        if (person->second.said)
+            word.said_at = known->said_at + 1;
+        else
+            word = *known;
     }
+    person->second.said = false;
     person->second.shown = true;
     return notice_unless(user, before);
 }
@@ -35,29 +72,20 @@ std::optional<Word> Board::word_of(UserId user) const {
     const std::lock_guard lock(mutex_);
     const auto person = people_.find(user);
     if (person == people_.end() || !person->second.shown) return std::nullopt;
-    return Word{person->second.chosen, person->second.text};
+    return person->second.word;
 }
 
 void Board::note(UserId user, Node node, Word word) {
     auto& entry = elsewhere_[user][node];
     entry.word = std::move(word);
-    entry.order = next_order_++;
     entry.missing_since = std::nullopt;
 }
 
 std::optional<Notice> Board::said_elsewhere(UserId user, Node node, Word word) {
     const std::lock_guard lock(mutex_);
+    if (!minded(user)) return std::nullopt;
     const auto before = presence_of(user);
-    const auto person = people_.find(user);
-    if (person != people_.end() && person->second.sockets > 0) {
-        // Not shown yet: what is noted below is what settle() adopts.
-        if (person->second.shown) {
-            person->second.chosen = word.status;
-            person->second.text = word.text;
-        }
-    } else if (!watchers_.contains(user)) {
-        return std::nullopt;
-    }
+    adopt(user, word);
     note(user, node, std::move(word));
     return notice_unless(user, before);
 }
@@ -66,7 +94,10 @@ std::optional<Notice> Board::gone_elsewhere(UserId user, Node node, base::Millis
     const std::lock_guard lock(mutex_);
     const auto before = presence_of(user);
     const auto at = elsewhere_.find(user);
-    if (at == elsewhere_.end() || at->second.erase(node) == 0) return std::nullopt;
+    if (at == elsewhere_.end()) return std::nullopt;
+    const auto gone = at->second.extract(node);
+    if (gone.empty()) return std::nullopt;
+    outlive(user, gone.mapped().word);
     if (at->second.empty()) elsewhere_.erase(at);
     if (watchers_.contains(user)) last_seen_elsewhere_[user] = last_seen;
     const auto after = presence_of(user);
@@ -77,9 +108,7 @@ std::optional<Notice> Board::gone_elsewhere(UserId user, Node node, base::Millis
 
 std::optional<Notice> Board::read_elsewhere(UserId user, const Words& words) {
     const std::lock_guard lock(mutex_);
-    const auto person = people_.find(user);
-    if (!watchers_.contains(user) && (person == people_.end() || person->second.sockets == 0))
-        return std::nullopt;
+    if (!minded(user)) return std::nullopt;
     const auto before = presence_of(user);
     if (const auto at = elsewhere_.find(user); at != elsewhere_.end()) {
         for (auto& [node, entry] : at->second) {
@@ -96,12 +125,8 @@ std::optional<Notice> Board::read_elsewhere(UserId user, const Words& words) {
         if (at->second.empty()) elsewhere_.erase(at);
     }
     for (const auto& [node, word] : words) {
-        const auto at = elsewhere_.find(user);
-        const auto known = at == elsewhere_.end() ? nullptr : &at->second;
-        if (known && known->contains(node) && known->at(node).word == word)
-            known->at(node).missing_since = std::nullopt;
-        else
-            note(user, node, word);
+        adopt(user, word);
+        note(user, node, word);
     }
     return notice_unless(user, before);
 }

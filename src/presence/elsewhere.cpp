@@ -1,7 +1,6 @@
 // Presence over several processes: each holds a lease for whom it serves, and hears of those it watches.
 #include "context.hpp"
 
-#include <supd/base/json_text.hpp>
 #include <supd/presence/limits.hpp>
 
 #include <boost/asio/steady_timer.hpp>
@@ -14,27 +13,16 @@
 namespace supd::presence {
 namespace {
 
-// "online" or "away out to lunch".
-std::string value_of(const Word& word) {
-    std::string out(name_of(word.status));
-    if (!word.text.empty()) out += ' ' + word.text;
-    return out;
-}
-
-std::optional<Word> word_in(std::string_view value) {
-    const auto space = value.find(' ');
-    const auto status = status_named(value.substr(0, space));
-    if (!status) return std::nullopt;
-    Word out;
-    out.status = *status;
-    if (space != std::string_view::npos) out.text = value.substr(space + 1);
-    return out;
-}
-
 base::Millis time_in(const std::string& value) {
     base::Millis out = 0;
     std::from_chars(value.data(), value.data() + value.size(), out);
     return out;
+}
+
+// The own lease must say the same as this process when it is read. Nobody need be told.
+void repeat_adopted(Context& context, UserId user, const std::optional<Word>& before) {
+    const auto now = context.board.word_of(user);
+    if (before && now && *before != *now) context.leases->rewrite(user, value_of(*now));
 }
 
 void hear(Context& context, const nodes::LeaseChange& change) {
@@ -44,8 +32,9 @@ void hear(Context& context, const nodes::LeaseChange& change) {
     } else if (auto word = word_in(change.lease.value)) {
         const auto before = context.board.word_of(change.user);
         notice = context.board.said_elsewhere(change.user, change.lease.node, *word);
-        // This process has adopted it; its own lease must say the same when it is read. Nobody need be told.
-        if (before && *before != *word) context.leases->rewrite(change.user, value_of(*word));
+        repeat_adopted(context, change.user, before);
+        // Whoever says less than is known here has not heard it; their answer is to adopt it.
+        if (before && newer(*before, *word)) tell_elsewhere(context, change.user);
     }
     if (notice) tell(context.hub, *notice);
 }
@@ -70,7 +59,9 @@ asio::awaitable<bool> read_elsewhere(Context& context, std::vector<UserId> users
         Board::Words words;
         for (const auto& lease : *all[i])
             if (auto word = word_in(lease.value)) words.emplace_back(lease.node, std::move(*word));
+        const auto before = context.board.word_of(users[i]);
         if (const auto notice = context.board.read_elsewhere(users[i], words)) tell(context.hub, *notice);
+        repeat_adopted(context, users[i], before);
     }
     co_return known;
 }

@@ -164,25 +164,28 @@ TEST_F(BoardTest, who_arrives_adopts_what_they_say_elsewhere_before_anybody_sees
     board.watch(anns, {bob});
     EXPECT_TRUE(board.arrived(bob, bobs));
     EXPECT_FALSE(board.word_of(bob));
-    EXPECT_FALSE(board.read_elsewhere(bob, {{kOther, {Status::offline, ""}}})) << "not to be seen";
+    EXPECT_FALSE(board.read_elsewhere(bob, {{kOther, {Status::offline, "", 5}}})) << "not to be seen";
     EXPECT_FALSE(board.settle(bob)) << "and not by coming here either";
-    EXPECT_EQ(board.word_of(bob), (Word{Status::offline, ""}));
+    EXPECT_EQ(board.word_of(bob), (Word{Status::offline, "", 5}));
     EXPECT_FALSE(board.arrived(bob, bobs_other));
-    const auto said = board.said_elsewhere(bob, kOther, {Status::online, "back"});
+    const auto said = board.said_elsewhere(bob, kOther, {Status::online, "back", 6});
     ASSERT_TRUE(said);
     EXPECT_EQ(said->presence.text, "back");
-    EXPECT_EQ(board.word_of(bob), (Word{Status::online, "back"})) << "the last word counts everywhere";
+    EXPECT_EQ(board.word_of(bob), (Word{Status::online, "back", 6})) << "the last word counts everywhere";
 }
 
 TEST_F(BoardTest, what_they_say_on_arriving_is_newer_than_what_is_known) {
     board.connected(ann, anns);
     board.watch(anns, {bob});
     board.arrived(bob, bobs);
-    board.read_elsewhere(bob, {{kOther, {Status::away, ""}}});
     EXPECT_FALSE(board.say(bob, Status::online, "here"));
+    const auto ahead = clock.now_ms() + 5'000;  // the other machine's clock
+    board.read_elsewhere(bob, {{kOther, {Status::away, "", ahead}}});
     const auto shown = board.settle(bob);
     ASSERT_TRUE(shown);
     EXPECT_EQ(shown->presence.text, "here");
+    EXPECT_EQ(board.word_of(bob), (Word{Status::online, "here", ahead + 1}));
+    EXPECT_FALSE(board.read_elsewhere(bob, {{kOther, {Status::away, "", ahead}}}));
 }
 
 TEST_F(BoardTest, who_arrives_and_leaves_at_once_is_not_shown) {
@@ -192,6 +195,16 @@ TEST_F(BoardTest, who_arrives_and_leaves_at_once_is_not_shown) {
     EXPECT_FALSE(board.word_of(bob));
     clock.passed += kOfflineDelay;
     EXPECT_TRUE(board.expire().empty());
+}
+
+TEST_F(BoardTest, nothing_is_kept_of_who_leaves_before_they_are_shown) {
+    board.arrived(bob, bobs);
+    board.said_elsewhere(bob, kOther, {Status::online, ""});
+    EXPECT_TRUE(board.known(bob));
+    board.disconnected(bob, bobs);
+    clock.passed += kOfflineDelay;
+    EXPECT_TRUE(board.expire().empty());
+    EXPECT_FALSE(board.known(bob));
 }
 
 TEST_F(BoardTest, a_word_must_be_missing_for_a_while_to_be_gone) {
@@ -212,6 +225,90 @@ TEST_F(BoardTest, a_word_must_be_missing_for_a_while_to_be_gone) {
     ASSERT_TRUE(gone);
     EXPECT_EQ(gone->presence.status, Status::offline);
     EXPECT_FALSE(board.known(bob));
+}
+
+TEST_F(BoardTest, who_moves_to_another_process_may_change_their_word_there) {
+    board.connected(ann, anns);
+    board.watch(anns, {bob});
+    board.connected(bob, bobs);
+    board.disconnected(bob, bobs);
+    const auto away = board.said_elsewhere(bob, kOther, {Status::away, "lunch", 5});
+    ASSERT_TRUE(away) << "while this process still waits for them to come back";
+    EXPECT_EQ(away->presence.status, Status::away);
+    clock.passed += kOfflineDelay;
+    EXPECT_TRUE(board.expire().empty()) << "already told";
+    EXPECT_EQ(board.look({bob}).front().text, "lunch");
+    const auto gone = board.gone_elsewhere(bob, kOther, 9);
+    ASSERT_TRUE(gone);
+    EXPECT_EQ(gone->presence.status, Status::offline);
+}
+
+TEST_F(BoardTest, who_moves_and_is_not_to_be_seen_goes_once) {
+    board.connected(ann, anns);
+    board.watch(anns, {bob});
+    board.connected(bob, bobs);
+    board.disconnected(bob, bobs);
+    const auto hidden = board.said_elsewhere(bob, kOther, {Status::offline, "", 5});
+    ASSERT_TRUE(hidden);
+    EXPECT_EQ(hidden->presence.status, Status::offline);
+    clock.passed += kOfflineDelay;
+    EXPECT_TRUE(board.expire().empty());
+    EXPECT_FALSE(board.gone_elsewhere(bob, kOther, 9));
+}
+
+TEST_F(BoardTest, a_default_does_not_override_what_was_said) {
+    board.connected(ann, anns);
+    board.watch(anns, {bob});
+    board.connected(bob, bobs);
+    board.say(bob, Status::offline, "");
+    EXPECT_FALSE(board.said_elsewhere(bob, kOther, {Status::online, ""}))
+        << "came there while Redis was away";
+    EXPECT_EQ(board.word_of(bob)->status, Status::offline);
+    EXPECT_FALSE(board.read_elsewhere(bob, {{kOther, {Status::online, ""}}}));
+    EXPECT_EQ(board.look({bob}).front().status, Status::offline);
+    board.disconnected(bob, bobs);
+    clock.passed += kOfflineDelay;
+    EXPECT_TRUE(board.expire().empty()) << "the other process has adopted it meanwhile";
+    EXPECT_EQ(board.look({bob}).front().status, Status::offline);
+}
+
+TEST_F(BoardTest, who_serves_them_with_a_default_adopts_what_was_said_elsewhere) {
+    board.connected(ann, anns);
+    board.watch(anns, {bob});
+    board.connected(bob, bobs);
+    const auto away =
+        board.read_elsewhere(bob, {{kOther, {Status::away, "", 5}}, {kThird, {Status::online, ""}}});
+    ASSERT_TRUE(away);
+    EXPECT_EQ(away->presence.status, Status::away);
+    EXPECT_EQ(board.word_of(bob), (Word{Status::away, "", 5}));
+}
+
+TEST_F(BoardTest, words_that_come_in_another_order_count_the_same) {
+    const Word first{Status::away, "first", 5}, last{Status::online, "last", 6};
+    for (const bool swapped : {false, true}) {
+        Board served(clock), watching(clock);
+        served.connected(bob, bobs);
+        watching.connected(ann, anns);
+        watching.watch(anns, {bob});
+        for (auto* one : {&served, &watching}) {
+            one->said_elsewhere(bob, swapped ? kThird : kOther, swapped ? last : first);
+            one->said_elsewhere(bob, swapped ? kOther : kThird, swapped ? first : last);
+        }
+        EXPECT_EQ(served.word_of(bob), last);
+        EXPECT_EQ(watching.look({bob}).front().text, "last");
+        EXPECT_FALSE(watching.gone_elsewhere(bob, kThird, 9));
+        EXPECT_EQ(watching.look({bob}).front().text, "last") << "the other has adopted it";
+    }
+}
+
+TEST_F(BoardTest, what_is_said_here_is_later_than_what_it_answers) {
+    board.connected(bob, bobs);
+    const auto ahead = clock.now_ms() + 5'000;  // the other machine's clock
+    board.said_elsewhere(bob, kOther, {Status::offline, "", ahead});
+    board.say(bob, Status::online, "");
+    EXPECT_EQ(board.word_of(bob), (Word{Status::online, "", ahead + 1}));
+    board.say(bob, Status::online, "");
+    EXPECT_EQ(board.word_of(bob)->said_at, ahead + 2) << "said again";
 }
 
 TEST_F(BoardTest, it_says_who_is_watched_here) {
