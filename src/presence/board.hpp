@@ -66,6 +66,8 @@ public:
     std::optional<Notice> read_elsewhere(UserId user, const Words& words);
     /// Whose words have been missing for so long, each once: they are to be read again.
     std::vector<UserId> take_missing();
+    /// Forgets the words that nobody has confirmed for kForgetAfter: the other processes cannot be asked.
+    std::vector<Notice> lapse();
     /// How they are now.
     std::vector<Presence> look(const std::vector<UserId>& users) const;
     /// Whether anything is known of them but that they are not here.
@@ -114,6 +116,7 @@ private:
     };
     struct Elsewhere {
         Word word;
+        base::Monotonic::time_point seen_at{};  // when somebody last confirmed it
         std::optional<base::Monotonic::time_point> missing_since;
         bool gone = false;
     };

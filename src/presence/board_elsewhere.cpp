@@ -78,6 +78,7 @@ std::optional<Word> Board::word_of(UserId user) const {
 void Board::note(UserId user, Node node, Word word) {
     auto& entry = elsewhere_[user][node];
     entry.word = std::move(word);
+    entry.seen_at = clock_.steady();
     entry.missing_since = std::nullopt;
 }
 
@@ -140,6 +141,26 @@ std::vector<UserId> Board::take_missing() {
     return out;
 }
 
+std::vector<Notice> Board::lapse() {
+    const std::lock_guard lock(mutex_);
+    const auto oldest = clock_.steady() - kForgetAfter;
+    std::vector<Notice> out;
+    for (auto at = elsewhere_.begin(); at != elsewhere_.end();) {
+        const auto here = at++;  // erased below
+        const auto user = here->first;
+        auto& words = here->second;
+        if (std::ranges::none_of(words, [&](const auto& one) { return one.second.seen_at <= oldest; }))
+            continue;
+        const auto before = presence_of(user);
+        std::erase_if(words, [&](const auto& one) { return one.second.seen_at <= oldest; });
+        if (words.empty()) elsewhere_.erase(here);
+        const auto after = presence_of(user);
+        if (before.status == Status::offline && after.status == Status::offline) continue;
+        if (auto told = notice_unless(user, before)) out.push_back(std::move(*told));
+    }
+    return out;
+}
+
 std::vector<Presence> Board::look(const std::vector<UserId>& users) const {
     const std::lock_guard lock(mutex_);
     std::vector<Presence> out;
@@ -151,7 +172,11 @@ std::vector<Presence> Board::look(const std::vector<UserId>& users) const {
 bool Board::known(UserId user) const {
     const std::lock_guard lock(mutex_);
     const auto person = people_.find(user);
-    return (person != people_.end() && person->second.shown) || elsewhere_.contains(user);
+    if (person != people_.end() && person->second.shown) return true;
+    const auto oldest = clock_.steady() - kForgetAfter;
+    const auto at = elsewhere_.find(user);
+    return at != elsewhere_.end() &&
+           std::ranges::any_of(at->second, [&](const auto& one) { return one.second.seen_at > oldest; });
 }
 
 std::vector<UserId> Board::watched_users(bool elsewhere) const {

@@ -1,5 +1,6 @@
 // Presence over several processes: each holds a lease for whom it serves, and hears of those it watches.
 #include "context.hpp"
+#include "rounds.hpp"
 
 #include <supd/presence/limits.hpp>
 
@@ -76,25 +77,28 @@ asio::awaitable<void> settle(Context& context, UserId user) {
 asio::awaitable<void> keep_up(Context& context) {
     asio::steady_timer timer(context.threads.context(0));
     auto interruptions = context.leases->interruptions();
-    auto next = base::Monotonic::now() + kReadAgain;
+    Rounds rounds(base::Monotonic::now());
     for (;;) {
         timer.expires_after(kLookAgain);
         co_await timer.async_wait(asio::use_awaitable);
-        const auto now = base::Monotonic::now();
-        const bool all = std::exchange(interruptions, context.leases->interruptions()) != interruptions;
-        std::vector<UserId> users;
-        if (all || now >= next) {
-            users = context.board.watched_users(!all);
-            next = now + kReadAgain;
-        } else {
-            users = context.board.take_missing();
-        }
+        const bool interrupted =
+            std::exchange(interruptions, context.leases->interruptions()) != interruptions;
+        const auto round = rounds.next(base::Monotonic::now(), interrupted);
+        auto users = round == Round::missing ? context.board.take_missing()
+                                             : context.board.watched_users(round == Round::elsewhere);
+        bool complete = true;
         for (std::size_t at = 0; at < users.size(); at += kMaxWatched) {
             const auto from = users.begin() + static_cast<std::ptrdiff_t>(at);
             std::vector<UserId> some(
                 from, from + static_cast<std::ptrdiff_t>(std::min(kMaxWatched, users.size() - at)));
-            co_await read_elsewhere(context, std::move(some));
+            const bool answered = co_await read_elsewhere(context, std::move(some));
+            complete = complete && answered;
         }
+        if (!complete) rounds.failed(round, base::Monotonic::now());
+        if (round == Round::missing) continue;
+        // What has just been confirmed stays.
+        for (const auto& notice : context.board.lapse())
+            tell(context.hub, notice);
     }
 }
 

@@ -311,6 +311,29 @@ TEST_F(BoardTest, what_is_said_here_is_later_than_what_it_answers) {
     EXPECT_EQ(board.word_of(bob)->said_at, ahead + 2) << "said again";
 }
 
+TEST_F(BoardTest, a_word_that_cannot_be_confirmed_lapses) {
+    board.connected(ann, anns);
+    board.watch(anns, {bob});
+    board.said_elsewhere(bob, kOther, {Status::online, ""});
+    board.said_elsewhere(bob, kThird, {Status::away, "", 5});
+    clock.passed += kForgetAfter / 2;
+    EXPECT_FALSE(
+        board.read_elsewhere(bob, {{kThird, {Status::away, "", 5}}, {kOther, {Status::online, ""}}}));
+    clock.passed += kForgetAfter / 2;
+    EXPECT_TRUE(board.lapse().empty()) << "confirmed since";
+    EXPECT_FALSE(board.said_elsewhere(bob, kOther, {Status::away, "", 5}));
+    clock.passed += kForgetAfter / 2 + std::chrono::seconds(1);
+    EXPECT_TRUE(board.lapse().empty()) << "one of two is enough";
+    clock.passed += kForgetAfter / 2;
+    EXPECT_FALSE(board.known(bob));
+    const auto told = board.lapse();
+    ASSERT_EQ(told.size(), 1U);
+    EXPECT_EQ(told.front().presence.status, Status::offline);
+    EXPECT_EQ(told.front().watchers, std::vector{ann});
+    EXPECT_TRUE(board.lapse().empty()) << "once";
+    EXPECT_TRUE(board.read_elsewhere(bob, {{kOther, {Status::away, "", 5}}})) << "there after all";
+}
+
 TEST_F(BoardTest, it_says_who_is_watched_here) {
     std::vector<std::pair<UserId, bool>> told;
     board.on_watched([&](UserId user, bool begins) { told.emplace_back(user, begins); });

@@ -22,9 +22,14 @@ inline constexpr double kPresenceBurst = 20;
 /// interruption.
 inline constexpr std::chrono::seconds kReadAgain{10};
 inline constexpr std::chrono::seconds kLookAgain{1};
+/// How often it asks of all who are watched: whose coming it has not heard of is found by that.
+inline constexpr std::chrono::seconds kReadAllAgain{60};
 /// A word that is missing may only have been wiped: it is looked for again after so long, longer than a lease
 /// is renewed (nodes). With the length of a lease and kReadAgain that is how long who has gone with a killed
 /// process counts as there.
 inline constexpr std::chrono::seconds kReadMissing{8};
+/// A word that nobody has confirmed for so long counts no more: Redis has been away. Longer than who goes
+/// with a killed process counts as there, as a restart of Redis must not show.
+inline constexpr std::chrono::seconds kForgetAfter{45};
 
 }  // namespace supd::presence
