@@ -185,6 +185,13 @@ bool Board::may_say(SessionId session) {
            entry->second.saying.take(clock_.steady(), kPresencePerSecond, kPresenceBurst);
 }
 
+bool Board::may_watch(SessionId session) {
+    const std::lock_guard lock(mutex_);
+    const auto entry = sessions_.find(session);
+    return entry != sessions_.end() &&
+           entry->second.watching.take(clock_.steady(), kSubscribesPerSecond, kSubscribesBurst);
+}
+
 std::size_t Board::watched() const {
     const std::lock_guard lock(mutex_);
     return watchers_.size();

@@ -90,6 +90,8 @@ public:
     bool may_type(SessionId session);
     /// Takes a token for a presence frame; false = refuse it.
     bool may_say(SessionId session);
+    /// Takes a token for a subscribe_presence frame; false = refuse it.
+    bool may_watch(SessionId session);
     std::size_t watched() const;
 
 private:
@@ -104,6 +106,7 @@ private:
         int sockets = 0;  // a replaced socket may go after its successor came
         Bucket typing;
         Bucket saying;
+        Bucket watching;
         std::vector<UserId> watches;
     };
     struct Person {

@@ -90,6 +90,9 @@ asio::awaitable<std::string> on_subscribe(Context& context, ws::Command command)
     auto users = reader.ids<UserId>("user_ids", kMaxWatched);
     if (!reader.raw("user_ids")) reader.fail("user_ids", "required", "This field is required.");
     reader.finish();
+    if (!context.board.may_watch(command.caller().session))
+        throw base::Error(429, "rate_limited", "Too many subscriptions; slow down.")
+            .with_header("Retry-After", "1");
     std::ranges::sort(users);
     const auto twice = std::ranges::unique(users);
     users.erase(twice.begin(), twice.end());

@@ -334,6 +334,20 @@ TEST_F(BoardTest, a_word_that_cannot_be_confirmed_lapses) {
     EXPECT_TRUE(board.read_elsewhere(bob, {{kOther, {Status::away, "", 5}}})) << "there after all";
 }
 
+TEST_F(BoardTest, subscriptions_are_limited) {
+    EXPECT_FALSE(board.may_watch(anns));
+    board.connected(ann, anns);
+    int taken = 0;
+    for (int i = 0; i < 50; ++i)
+        taken += board.may_watch(anns);
+    EXPECT_EQ(taken, static_cast<int>(kSubscribesBurst));
+    clock.passed += std::chrono::seconds(1);
+    taken = 0;
+    for (int i = 0; i < 50; ++i)
+        taken += board.may_watch(anns);
+    EXPECT_EQ(taken, static_cast<int>(kSubscribesPerSecond));
+}
+
 TEST_F(BoardTest, it_says_who_is_watched_here) {
     std::vector<std::pair<UserId, bool>> told;
     board.on_watched([&](UserId user, bool begins) { told.emplace_back(user, begins); });

@@ -17,6 +17,10 @@ inline constexpr double kTypingBurst = 6;
 /// Presence frames of one session (token bucket); what is above is refused with 429.
 inline constexpr double kPresencePerSecond = 1;
 inline constexpr double kPresenceBurst = 20;
+/// subscribe_presence frames of one session (token bucket); what is above is refused with 429. Each may ask
+/// Redis of kMaxWatched people.
+inline constexpr double kSubscribesPerSecond = 1;
+inline constexpr double kSubscribesBurst = 10;
 
 /// How often a process asks whether those who are connected elsewhere still are; and how soon after an
 /// interruption.
