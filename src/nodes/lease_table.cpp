@@ -1,6 +1,7 @@
 #include "lease_table.hpp"
 
 #include "channels.hpp"
+#include "window.hpp"
 
 #include <supd/base/clock.hpp>
 #include <supd/nodes/limits.hpp>
@@ -136,29 +137,23 @@ std::vector<Lease> LeaseTable::leases_of(const cache::Reply& reply) const {
 
 asio::awaitable<std::vector<std::optional<std::vector<Lease>>>> LeaseTable::read(
     std::vector<base::UserId> users) {
-    struct Gathered {
-        std::vector<std::optional<std::vector<Lease>>> all;
-        std::atomic<std::size_t> missing{0};
-    };
-    const auto gathered = std::make_shared<Gathered>();
-    gathered->all.resize(users.size());
-    gathered->missing = users.size();
-    if (users.empty()) co_return gathered->all;
+    const auto all = std::make_shared<std::vector<std::optional<std::vector<Lease>>>>(users.size());
+    if (users.empty()) co_return std::move(*all);
     const auto executor = co_await asio::this_coro::executor;
     auto start = [&](auto handler) {
         auto shared = std::make_shared<decltype(handler)>(std::move(handler));
-        for (std::size_t i = 0; i < users.size(); ++i) {
-            // Of different entries, on one thread or before any is sent.
-            auto take = [this, gathered, i, shared, executor](const cache::Answer& answer) {
-                if (answer.ok()) gathered->all[i] = leases_of(answer.reply);
-                if (gathered->missing.fetch_sub(1) > 1) return;
-                asio::post(executor, [shared] { std::move (*shared)(); });
+        auto one = [this, all, users](std::size_t i, Window::Ended ended) {
+            auto take = [this, all, i, ended = std::move(ended)](const cache::Answer& answer) {
+                if (answer.ok()) (*all)[i] = leases_of(answer.reply);
+                ended();
             };
             read_->run(client_, lease_key_of(users[i]), {}, std::move(take));
-        }
+        };
+        auto over = [shared, executor] { asio::post(executor, [shared] { std::move (*shared)(); }); };
+        std::make_shared<Window>(users.size(), kLeaseReadsAtOnce, std::move(one), std::move(over))->run();
     };
     co_await asio::async_initiate<const asio::use_awaitable_t<>, void()>(start, asio::use_awaitable);
-    co_return std::move(gathered->all);
+    co_return std::move(*all);
 }
 
 // Redis was away, or has forgotten everything: a key of our own says so.

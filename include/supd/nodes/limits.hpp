@@ -23,6 +23,8 @@ inline constexpr std::chrono::seconds kInterruptionCheck{1};
 /// Renewals sent in a row, and the pause after so many.
 inline constexpr std::size_t kRenewAtOnce = 2'000;
 inline constexpr std::chrono::milliseconds kRenewPause{50};
+/// Leases that one call reads at a time.
+inline constexpr std::size_t kLeaseReadsAtOnce = 64;
 inline constexpr std::size_t kMaxLeaseValue = 1024;
 
 }  // namespace supd::nodes
