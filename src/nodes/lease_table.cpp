@@ -1,6 +1,7 @@
 #include "lease_table.hpp"
 
 #include "channels.hpp"
+#include "renewals.hpp"
 #include "window.hpp"
 
 #include <supd/base/clock.hpp>
@@ -54,7 +55,8 @@ LeaseTable::LeaseTable(asio::io_context& home, NodeId me, cache::Client& client,
       interest_(interest),
       tell_(std::move(tell)),
       hold_(std::make_shared<Script>(kHold)),
-      read_(std::make_shared<Script>(kRead)) {}
+      read_(std::make_shared<Script>(kRead)),
+      chance_(static_cast<std::minstd_rand::result_type>(me)) {}
 
 void LeaseTable::start() {
     tasks_.spawn(home_.get_executor(), keep_up());
@@ -170,39 +172,75 @@ asio::awaitable<bool> LeaseTable::interrupted() {
     co_return true;
 }
 
-asio::awaitable<void> LeaseTable::renew(bool tell_all) {
-    std::vector<std::pair<base::UserId, std::string>> all;
-    {
-        const std::lock_guard lock(mutex_);
-        all.assign(held_.begin(), held_.end());
-    }
-    asio::steady_timer pause(home_);
+std::vector<std::pair<base::UserId, std::string>> LeaseTable::held(
+    const std::function<bool(base::UserId)>& which) {
+    std::vector<std::pair<base::UserId, std::string>> out;
+    const std::lock_guard lock(mutex_);
+    for (const auto& one : held_)
+        if (which(one.first)) out.emplace_back(one);
+    return out;
+}
+
+bool LeaseTable::still(base::UserId user, const std::string& value) {
+    const std::lock_guard lock(mutex_);
+    const auto at = held_.find(user);
+    return at != held_.end() && at->second == value;
+}
+
+// Waits until Redis has taken what was sent before; of a cluster, the one that has the key. False: nothing
+// can be sent. One of a cluster that is away does not keep the others from being written.
+asio::awaitable<bool> LeaseTable::caught_up(base::UserId user) {
+    auto key = lease_key_of(user);
+    cache::Words ping{"PING"};
+    const auto answer = co_await client_.ask(std::move(key), std::move(ping));
+    co_return answer.ok() || client_.up();
+}
+
+asio::awaitable<bool> LeaseTable::renew(std::function<bool(base::UserId)> which) {
+    const auto all = held(which);
     std::size_t sent = 0;
     for (const auto& [user, value] : all) {
-        {
-            const std::lock_guard lock(mutex_);
-            const auto at = held_.find(user);
-            if (at == held_.end() || at->second != value) continue;  // changed and written meanwhile
-        }
+        if (!still(user, value)) continue;  // changed and written meanwhile
         write(user, value);
-        if (tell_all) announce(user, value, false);
-        if (++sent % kRenewAtOnce != 0) continue;
-        pause.expires_after(kRenewPause);
-        co_await pause.async_wait(asio::use_awaitable);
+        if (++sent % kLeaseCommandsAtOnce != 0) continue;
+        const bool there = co_await caught_up(user);
+        if (!there) co_return false;
     }
+    co_return true;
+}
+
+asio::awaitable<bool> LeaseTable::tell_all() {
+    const auto all = held([](base::UserId) { return true; });
+    std::size_t sent = 0;
+    for (const auto& [user, value] : all) {
+        if (!still(user, value)) continue;
+        announce(user, value, false);
+        sent += 2;
+        if (sent % kLeaseCommandsAtOnce != 0) continue;
+        const bool there = co_await caught_up(user);
+        if (!there) co_return false;
+    }
+    co_return true;
 }
 
 asio::awaitable<void> LeaseTable::keep_up() {
     asio::steady_timer timer(home_);
-    auto next = base::Monotonic::now() + kRenewEvery;
+    Parts parts;
+    TellAll telling;
+    std::uniform_real_distribution<> chance(0, 1);
     for (;;) {
         timer.expires_after(kInterruptionCheck);
         co_await timer.async_wait(asio::use_awaitable);
         const bool again = co_await interrupted();
-        if (!again && base::Monotonic::now() < next) continue;
-        next = base::Monotonic::now() + kRenewEvery;
-        co_await renew(again);
-        if (again) interruptions_.fetch_add(1);
+        parts.next();
+        std::function<bool(base::UserId)> which = [parts, again](base::UserId user) {
+            return again || parts.holds(std::hash<base::UserId>()(user));
+        };
+        // What is broken off is done after the next connect, which counts as an interruption.
+        const bool written = co_await renew(std::move(which));
+        if (again) telling.wanted(base::Monotonic::now(), chance(chance_));
+        if (again && written) interruptions_.fetch_add(1);
+        if (telling.take(base::Monotonic::now())) co_await tell_all();
     }
 }
 

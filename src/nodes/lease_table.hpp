@@ -13,7 +13,10 @@
 #include <atomic>
 #include <memory>
 #include <mutex>
+#include <random>
 #include <unordered_map>
+#include <utility>
+#include <vector>
 
 namespace supd::nodes {
 
@@ -42,7 +45,12 @@ private:
     void announce(base::UserId user, const std::string& value, bool released);
     asio::awaitable<void> keep_up();
     asio::awaitable<bool> interrupted();
-    asio::awaitable<void> renew(bool tell_all);
+    // Both wait for Redis now and then; false: it went away.
+    asio::awaitable<bool> renew(std::function<bool(base::UserId)> which);
+    asio::awaitable<bool> tell_all();
+    asio::awaitable<bool> caught_up(base::UserId user);
+    std::vector<std::pair<base::UserId, std::string>> held(const std::function<bool(base::UserId)>& which);
+    bool still(base::UserId user, const std::string& value);
     std::vector<Lease> leases_of(const cache::Reply& reply) const;
 
     asio::io_context& home_;
@@ -57,6 +65,7 @@ private:
     std::unordered_map<base::UserId, std::string> held_;
     std::atomic<std::uint64_t> interruptions_{0};
     std::uint64_t connects_seen_ = 0;
+    std::minstd_rand chance_;
     async::TaskGroup tasks_{"leases"};
 };
 

@@ -20,11 +20,13 @@ inline constexpr std::chrono::seconds kLease{22};
 inline constexpr std::chrono::seconds kRenewEvery{7};
 /// How often a process looks whether Redis was away or emptied, so that it writes its leases anew.
 inline constexpr std::chrono::seconds kInterruptionCheck{1};
-/// Renewals sent in a row, and the pause after so many.
-inline constexpr std::size_t kRenewAtOnce = 2'000;
-inline constexpr std::chrono::milliseconds kRenewPause{50};
+/// Commands for leases that are sent before Redis is waited for.
+inline constexpr std::size_t kLeaseCommandsAtOnce = 200;
 /// Leases that one call reads at a time.
 inline constexpr std::size_t kLeaseReadsAtOnce = 64;
+/// How often at most a process tells all its leases, and the time over which processes spread that.
+inline constexpr std::chrono::seconds kTellAllEvery{10};
+inline constexpr std::chrono::seconds kTellAllSpread{2};
 inline constexpr std::size_t kMaxLeaseValue = 1024;
 
 }  // namespace supd::nodes
