@@ -212,6 +212,31 @@ async def test_presence_outlives_an_emptied_redis(pair: list[Daemon], rests: lis
         assert not went, "nobody went"
 
 
+async def test_who_hides_stays_hidden_when_a_device_comes_while_redis_is_away(
+        pair: list[Daemon], rests: list[Rest], redis: RedisServer) -> None:
+    """The other daemon cannot know, and shows them by default; when both can ask again what was chosen counts at both."""
+    ann, bob, _ = await two_people(rests)
+    anns_phone, bobs_phone = await ann.another_device(), await bob.another_device()
+    anns_phone.rest, bobs_phone.rest = rests[1], rests[0]
+    async with ann.socket() as anns, anns_phone.socket() as phone, bob.socket() as bobs:
+        await ready(pair, anns, phone, bobs)
+        await bobs.call("presence", {"status": "offline"})
+        watched = await phone.call("subscribe_presence", {"user_ids": [bob.id]})
+        assert watched["data"]["presence"][0]["status"] == "offline"
+        redis.freeze()
+        try:
+            await asyncio.gather(*(cut_off(daemon) for daemon in pair))
+            watched = await anns.call("subscribe_presence", {"user_ids": [bob.id]})
+            assert not watched["data"]["presence"], "nothing is known of them there"
+            async with bobs_phone.socket():
+                assert (await anns.event("presence"))["data"]["status"] == "online"
+                redis.thaw()
+                assert (await anns.event("presence", deadline_s=20))["data"]["status"] == "offline"
+                await phone.no_event("presence")
+        finally:
+            redis.thaw()
+
+
 async def until(holds: Callable[[], bool], what: str, deadline_s: float = 10.0) -> None:
     deadline = time.monotonic() + deadline_s
     while not holds():
