@@ -239,7 +239,7 @@ LoadedConfig load_config(const ConfigSources& sources) {
         const std::string fault = assign(loaded.config, *key, entry);
         const std::string place =
             entry.origin == key->env() ? entry.origin : entry.origin + ": " + key->full();
-        if (!fault.empty()) faults.push_back(place + " " + fault);
+        if (!fault.empty()) faults.emplace_back(place).append(" ").append(fault);
         loaded.origins[key->full()] = entry.origin;
     }
     if (loaded.config.mode.empty()) {
