@@ -81,9 +81,9 @@ std::string with_session_options(const std::string& url, std::chrono::millisecon
     std::string out;
     for (const auto& [keyword, value] : all)
         out += keyword + "=" + conninfo_value(value) + " ";
-    out += "options=" +
-           conninfo_value(given + "-c statement_timeout=" + ms + " -c idle_in_transaction_session_timeout=" +
-                          ms + " -c lock_timeout=" + ms + " -c timezone=UTC -c client_min_messages=warning" + more);
+    out += "options=" + conninfo_value(given + "-c statement_timeout=" + ms +
+                                       " -c idle_in_transaction_session_timeout=" + ms + " -c lock_timeout=" +
+                                       ms + " -c timezone=UTC -c client_min_messages=warning" + more);
     return out;
 }
 
