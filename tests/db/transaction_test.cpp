@@ -77,7 +77,7 @@ TEST_F(TransactionTest, who_loses_a_deadlock_runs_again) {
     std::thread there([&] { lock_both(other, 2, 1); });
     lock_both(connection, 1, 2);
     there.join();
-    EXPECT_EQ(runs, 3);
+    EXPECT_GE(runs, 3);  // each waits for the other's deadlock check; a slow machine ends both
 }
 
 TEST_F(TransactionTest, the_options_of_the_url_are_kept) {
