@@ -211,7 +211,7 @@ void Connections::read(std::uint32_t index) {
     if (socket->fd < 0) return;
     const std::size_t carried = socket->partial.size();
     char* start = buffer_.get() + kHeadroom - carried;
-    std::memcpy(start, socket->partial.data(), carried);
+    socket->partial.copy(start, carried);
     const ssize_t n = ::recv(socket->fd, buffer_.get() + kHeadroom, kReadSize, MSG_DONTWAIT);
     if (n < 0 && (errno == EAGAIN || errno == EINTR)) return;
     if (n <= 0) {
