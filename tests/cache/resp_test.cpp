@@ -16,6 +16,9 @@ void* operator new(std::size_t size) {
     if (!out) throw std::bad_alloc();
     return out;
 }
+void* operator new(std::size_t size, const std::nothrow_t& /*tag*/) noexcept {
+    return size > most_at_once ? nullptr : std::malloc(size == 0 ? 1 : size);
+}
 void operator delete(void* memory) noexcept {
     std::free(memory);
 }
