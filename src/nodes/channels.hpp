@@ -14,8 +14,7 @@ inline constexpr std::string_view kPrefix = "supd:";
 inline const std::string kEverybody = "supd:all";
 
 /// Chats share channels, by the last digit of their id. With one for each, a batch would be a PUBLISH per
-/// chat (measured with 1,000 people talking in pairs: a tenth more CPU of the daemons, a third more of
-/// Redis), and whoever connects a SUBSCRIBE per chat, before which nothing is heard.
+/// chat, and whoever connects a SUBSCRIBE per chat, before which nothing is heard.
 inline constexpr std::size_t kChatChannels = 16;
 
 inline std::size_t channel_number_of(base::ChatId chat) noexcept {

@@ -6,18 +6,17 @@
 #include <limits>
 #include <new>
 
+#if !__has_feature(address_sanitizer) && !__has_feature(thread_sanitizer)
+#define SUPD_SHORT_MEMORY
 namespace {
 thread_local std::size_t most_at_once = std::numeric_limits<std::size_t>::max();
 }  // namespace
 
-// Memory that a test can make short.
+// Memory that a test can make short. A sanitizer has its own, which cannot be replaced.
 void* operator new(std::size_t size) {
     void* out = size > most_at_once ? nullptr : std::malloc(size == 0 ? 1 : size);
     if (!out) throw std::bad_alloc();
     return out;
-}
-void* operator new(std::size_t size, const std::nothrow_t& /*tag*/) noexcept {
-    return size > most_at_once ? nullptr : std::malloc(size == 0 ? 1 : size);
 }
 void operator delete(void* memory) noexcept {
     std::free(memory);
@@ -25,6 +24,7 @@ void operator delete(void* memory) noexcept {
 void operator delete(void* memory, std::size_t) noexcept {
     std::free(memory);
 }
+#endif
 
 namespace supd::cache {
 namespace {
@@ -103,6 +103,7 @@ TEST(Resp, a_fault_within_an_array_frees_what_was_read) {
     parsed("*2\r\n$5\r\nhello\r\n", 100);  // and one that never ends
 }
 
+#ifdef SUPD_SHORT_MEMORY
 TEST(Resp, memory_that_is_short_is_a_fault) {
     const std::string text = "$100000\r\n" + std::string(100'000, 'x') + "\r\n";
     for (const auto& bytes : {text, "*2\r\n:1\r\n" + text, std::string("*10000\r\n"),
@@ -120,6 +121,7 @@ TEST(Resp, memory_that_is_short_is_a_fault) {
         EXPECT_TRUE(refused) << bytes.substr(0, 20);
     }
 }
+#endif
 
 TEST(Slots, of_keys_as_the_specification_says) {
     EXPECT_EQ(slot_of("123456789"), 0x31C3 % kSlots);
