@@ -97,7 +97,9 @@ void Client::Impl::answered(const std::shared_ptr<Command>& command, const Endpo
 Client::Client(asio::io_context& home, Settings settings)
     : impl_(std::make_shared<Impl>(home, std::move(settings))) {}
 
-Client::~Client() = default;
+Client::~Client() {
+    stop();
+}
 
 void Client::start() {
     asio::post(impl_->access.home, [impl = impl_] { impl->start(); });

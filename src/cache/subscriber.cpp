@@ -223,7 +223,9 @@ struct Subscriber::Impl : std::enable_shared_from_this<Subscriber::Impl> {
 Subscriber::Subscriber(Client& client, OnMessage on_message)
     : impl_(std::make_shared<Impl>(client.impl(), std::move(on_message))) {}
 
-Subscriber::~Subscriber() = default;
+Subscriber::~Subscriber() {
+    stop();
+}
 
 void Subscriber::start() {
     asio::post(impl_->client.access.home, [impl = impl_] { impl->start(); });

@@ -173,7 +173,7 @@ TEST_F(ClientTest, a_subscription_without_a_word_is_made_again) {
     Subscriber subscriber(*client, [](std::string_view, std::string_view) {});
     subscriber.want("c");
     subscriber.start();
-    ASSERT_TRUE(comes([&] { return server.accepted == 2 && client->up(); }));
+    ASSERT_TRUE(comes([&] { return server.accepted >= 2 && client->up(); }));
     server.answers = false;
     ASSERT_TRUE(comes([&] { return !client->up(); }));
     server.answers = true;

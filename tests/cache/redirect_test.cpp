@@ -34,7 +34,7 @@ TEST(Redirects, without_a_host_mean_the_node_that_answered) {
     io.start();
     Client client(io.context(0), settings);
     client.start();
-    ASSERT_TRUE(comes([&] { return owner.accepted == 1 && former.accepted == 1; }));
+    ASSERT_TRUE(comes([&] { return owner.accepted >= 1 && former.accepted >= 1; }));
     ASSERT_TRUE(comes([&] {
         auto told = std::make_shared<std::promise<Answer>>();
         auto future = told->get_future();

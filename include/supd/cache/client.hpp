@@ -24,7 +24,7 @@ public:
 
     /// All of it lives on `home`'s thread. Throws std::runtime_error when the CA file cannot be read.
     Client(asio::io_context& home, Settings settings);
-    /// stop() came before, if start() did.
+    /// Stops.
     ~Client();
     Client(const Client&) = delete;
     Client& operator=(const Client&) = delete;

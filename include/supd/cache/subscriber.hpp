@@ -19,6 +19,7 @@ public:
     using OnMessage = std::function<void(std::string_view channel, std::string_view payload)>;
 
     Subscriber(Client& client, OnMessage on_message);
+    /// Stops.
     ~Subscriber();
     Subscriber(const Subscriber&) = delete;
     Subscriber& operator=(const Subscriber&) = delete;
