@@ -78,9 +78,10 @@ struct Nodes::Impl final : ws::Relay {
                 client.publish(name_of(chat_channel(number)), encode_events(me, channels[number]));
         // Who joins is not yet listening to the chat. Each is told of all: a process takes an entry once.
         for (const auto& event : events) {
-            if (event.joined.size() > kMaxJoinHints) continue;
+            if (event.joined.empty() || event.joined.size() > kMaxJoinHints) continue;
+            const auto bytes = encode_events(me, {&event});
             for (const auto& user : event.joined)
-                client.publish(name_of(channel_of(user)), encode_events(me, {&event}));
+                client.publish(name_of(channel_of(user)), bytes);
         }
     }
 
