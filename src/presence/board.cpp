@@ -47,13 +47,18 @@ std::optional<Notice> Board::notice_unless(UserId user, const Presence& before) 
     return notice(user);
 }
 
-std::optional<Notice> Board::connected(UserId user, SessionId session) {
-    const std::lock_guard lock(mutex_);
+Board::Person& Board::count_in(UserId user, SessionId session) {
     auto& entry = sessions_[session];
     entry.user = user;
     ++entry.sockets;
     auto& person = people_[user];
     ++person.sockets;
+    return person;
+}
+
+std::optional<Notice> Board::connected(UserId user, SessionId session) {
+    const std::lock_guard lock(mutex_);
+    auto& person = count_in(user, session);
     if (person.shown) return std::nullopt;
     person.shown = true;
     return notice(user);

@@ -127,6 +127,7 @@ private:
         base::Monotonic::time_point at;
         UserId user;
     };
+    Person& count_in(UserId user, SessionId session);
     Presence presence_of(UserId user) const;
     const Word* newest_elsewhere(UserId user) const;
     bool minded(UserId user) const;

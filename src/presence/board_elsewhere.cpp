@@ -42,12 +42,7 @@ void Board::outlive(UserId user, const Word& word) {
 
 bool Board::arrived(UserId user, SessionId session) {
     const std::lock_guard lock(mutex_);
-    auto& entry = sessions_[session];
-    entry.user = user;
-    ++entry.sockets;
-    auto& person = people_[user];
-    ++person.sockets;
-    return !person.shown;
+    return !count_in(user, session).shown;
 }
 
 std::optional<Notice> Board::settle(UserId user) {
