@@ -16,6 +16,7 @@ from rig import daemon as daemons
 from rig.client import Rest
 from rig.daemon import Daemon, find_binary
 from rig.postgres import PostgresCluster
+from rig.redis import RedisServer
 
 LONG = os.environ.get("SUPD_LONG") == "1"
 
@@ -37,6 +38,14 @@ def postgres() -> Iterator[PostgresCluster]:
     cluster = PostgresCluster()
     yield cluster
     cluster.close()
+
+
+@pytest.fixture
+def redis() -> Iterator[RedisServer]:
+    """A Redis of the test's own, which it may kill."""
+    started = RedisServer().start()
+    yield started
+    started.close()
 
 
 @pytest.fixture(scope="session")

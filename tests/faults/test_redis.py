@@ -6,7 +6,7 @@ import asyncio
 import os
 import random
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 
 import pytest
 
@@ -26,13 +26,6 @@ RATE = float(os.environ.get("SUPD_RATE", "600" if LONG else "300"))
 ACK_P99_S = 0.5
 
 pytestmark = pytest.mark.faults
-
-
-@pytest.fixture
-def redis() -> Iterator[RedisServer]:
-    server = RedisServer().start()
-    yield server
-    server.close()
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import os
 import random
 import signal
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 import pytest_asyncio
@@ -30,13 +30,6 @@ STANDSTILL_S = 30.0 if LONG else 5.0
 OFFLINE_WITHIN_S = 45.0
 
 pytestmark = pytest.mark.faults
-
-
-@pytest.fixture
-def redis() -> Iterator[RedisServer]:
-    server = RedisServer().start()
-    yield server
-    server.close()
 
 
 @pytest_asyncio.fixture
