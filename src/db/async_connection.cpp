@@ -16,10 +16,6 @@
 namespace supd::db {
 namespace {
 
-// The few statements of these connections take arrays of any length by one plan. Left to choose, PostgreSQL
-// plans anew each time, which for a batch of one message is a fifth of its work.
-constexpr const char* kGenericPlans = " -c plan_cache_mode=force_generic_plan";
-
 constexpr std::chrono::seconds kConnectTimeout{3};
 // A statement that neither ends nor fails: PostgreSQL's own statement_timeout comes first, this is for a dead
 // host.
@@ -175,7 +171,8 @@ struct AsyncConnection::Impl {
 AsyncConnection::AsyncConnection(asio::io_context& context, std::string url,
                                  std::chrono::milliseconds statement_timeout, std::string application_name)
     : impl_(std::make_unique<Impl>(context)) {
-    impl_->conninfo = with_session_options(url, statement_timeout, application_name, kGenericPlans);
+    impl_->conninfo =
+        with_session_options(url, statement_timeout, application_name, std::string(" ") + kFixedPlans);
     impl_->statement_timeout = statement_timeout;
 }
 
