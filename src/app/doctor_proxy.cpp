@@ -1,5 +1,6 @@
 #include "doctor_proxy.hpp"
 
+#include <supd/accounts/limits.hpp>
 #include <supd/base/clock.hpp>
 
 #include <boost/asio/ip/address.hpp>
@@ -17,7 +18,6 @@ constexpr std::int64_t kCertificateFails = 3;   // days
 constexpr std::int64_t kCertificateWarns = 20;  // certbot renews 30 days before the end
 constexpr std::int64_t kClockWarns = 5;         // seconds; Date has no fractions, and the way takes time
 constexpr std::int64_t kClockFails = 60;
-constexpr std::size_t kUsualBodyLimit = 16 * 1024;
 
 http::FetchAnswer get(const http::Url& url, const std::string& target, bool verify) {
     http::FetchRequest request;
@@ -62,10 +62,10 @@ std::string connect_mend(net::OutboundError::Kind kind) {
 // refuses it.
 std::size_t body_limit(const http::Url& url, bool verify) {
     const auto parsed = nlohmann::json::parse(get(url, "/api/v1/server", verify).body, nullptr, false);
-    if (!parsed.is_object()) return kUsualBodyLimit;
+    if (!parsed.is_object()) return accounts::kBodyLimit;
     const auto limits = parsed.find("limits");
-    if (limits == parsed.end() || !limits->is_object()) return kUsualBodyLimit;
-    return limits->value("account_body_bytes", kUsualBodyLimit);
+    if (limits == parsed.end() || !limits->is_object()) return accounts::kBodyLimit;
+    return limits->value("account_body_bytes", accounts::kBodyLimit);
 }
 
 void examine_client(const http::Url& url, bool verify, Findings& out) {

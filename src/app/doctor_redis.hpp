@@ -3,7 +3,10 @@
 
 #include "doctor.hpp"
 
+#include <supd/cache/url.hpp>
+
 #include <string>
+#include <vector>
 
 namespace supd::app {
 
@@ -16,5 +19,11 @@ struct RedisFacts {
 Judgement judge_redis_answer(const RedisFacts& facts);
 Judgement judge_redis_eviction(const RedisFacts& facts);
 Judgement judge_redis_memory(const RedisFacts& facts);
+
+struct SentinelFacts {
+    std::vector<cache::Endpoint> masters;  ///< one for each sentinel that names one
+    std::vector<std::string> problems;     ///< of those that do not
+};
+Judgement judge_sentinels(const SentinelFacts& facts);
 
 }  // namespace supd::app

@@ -96,6 +96,11 @@ async def test_tls_and_an_acl_user(spawn, postgres: PostgresCluster, servers: li
         await a_user(rest)
 
 
+def doctors_findings(daemon: Daemon) -> dict[str, dict]:
+    report = daemon.run("doctor", "--json", "--data-dir", str(daemon.data_dir)).stdout
+    return {one["check"]: one for one in json.loads(report)["checks"]}
+
+
 async def test_sentinels_name_the_master(spawn, postgres: PostgresCluster, servers: list[RedisServer]) -> None:
     master = RedisServer("repl-diskless-sync-delay 0").start()
     servers.append(master)
@@ -112,6 +117,11 @@ async def test_sentinels_name_the_master(spawn, postgres: PostgresCluster, serve
     hosts = ",".join(f"127.0.0.1:{each.port}" for each in [*sentinels])
     pair = two_daemons(spawn, postgres, REDIS_URL=f"redis+sentinel://{hosts}/main")
     await hints_cross(pair)
+    found = doctors_findings(pair[0])
+    assert found["redis.sentinels"]["verdict"] == "ok" and str(master.port) in found["redis.sentinels"]["found"], found
+    assert found["redis.eviction"]["verdict"] == "ok", found
+    sentinels[2].kill()  # two are still enough to choose a new master
+    assert doctors_findings(pair[0])["redis.sentinels"]["verdict"] == "warn"
     master.kill()
     begun = time.monotonic()
     await until(lambda: replica.command("ROLE")[0] == "master", "a new master")

@@ -96,5 +96,13 @@ TEST(DoctorRedis, Judgement) {
     EXPECT_EQ(judge_redis_memory(facts).verdict, Verdict::warning);
 }
 
+TEST(DoctorRedis, Sentinels) {
+    const cache::Endpoint one{"10.0.0.1", 6379}, two{"10.0.0.2", 6379};
+    EXPECT_EQ(judge_sentinels({{one, one, one}, {}}).verdict, Verdict::ok);
+    EXPECT_EQ(judge_sentinels({{one, one}, {"s:26379: refused"}}).verdict, Verdict::warning);
+    EXPECT_EQ(judge_sentinels({{one, two, one}, {}}).verdict, Verdict::warning);
+    EXPECT_EQ(judge_sentinels({{}, {"s:26379: refused"}}).verdict, Verdict::failed);
+}
+
 }  // namespace
 }  // namespace supd::app
