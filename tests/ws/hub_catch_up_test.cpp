@@ -17,10 +17,6 @@ protected:
         rig.go_live(client, snapshot);
         rig.settle();
     }
-    bool subscribed(const Client& client, ChatId to) {
-        const async::IoThreads::Acting here(0);
-        return rig.hub.subscribed(*client.session, to);
-    }
 
     const UserId anna = UserId::make(), ben = UserId::make(), cleo = UserId::make();
     const ChatId chat = ChatId::make(), other = ChatId::make();
@@ -164,7 +160,7 @@ TEST_F(HubCatchUp, a_chat_left_meanwhile_ends_with_that_event) {
     rig.write(chat);
     live(a, snapshot);
     EXPECT_EQ(a.seqs(chat), (Seqs{2, 3}));
-    EXPECT_FALSE(subscribed(a, chat));
+    EXPECT_FALSE(rig.subscribed(a, chat));
     EXPECT_FALSE(a.closed());
     rig.write(chat);
     EXPECT_EQ(a.seqs(chat), (Seqs{2, 3}));
@@ -195,7 +191,7 @@ TEST_F(HubCatchUp, an_old_join_does_not_bring_back_who_has_left) {
     rig.write(chat);
     EXPECT_EQ(b.seqs(chat), Seqs{6});
     EXPECT_TRUE(c.seqs(chat).empty()) << "cleo is no member";
-    EXPECT_FALSE(subscribed(c, chat));
+    EXPECT_FALSE(rig.subscribed(c, chat));
     EXPECT_FALSE(c.closed());
 }
 
@@ -205,7 +201,7 @@ TEST_F(HubCatchUp, a_join_meanwhile_may_be_over_in_the_snapshot) {
     rig.log.append(chat, leaves({cleo}));  // in another process: no hint will come
     live(c, rig.snapshot(cleo));
     EXPECT_EQ(c.seqs(chat), (Seqs{2, 3}));
-    EXPECT_FALSE(subscribed(c, chat));
+    EXPECT_FALSE(rig.subscribed(c, chat));
     rig.write(chat);
     EXPECT_EQ(c.seqs(chat), (Seqs{2, 3}));
 }
@@ -217,7 +213,7 @@ TEST_F(HubCatchUp, an_old_leave_does_not_end_a_later_membership) {
     const auto again = rig.log.append(chat, joins({anna}));
     auto a = rig.connect_live(anna);  // her snapshot knows all three
     rig.publish({leaving});
-    EXPECT_TRUE(subscribed(a, chat));
+    EXPECT_TRUE(rig.subscribed(a, chat));
     rig.write(chat);
     rig.publish({rig.log.entries(chat)[2].event});
     EXPECT_EQ(b.seqs(chat), (Seqs{2, 3}));

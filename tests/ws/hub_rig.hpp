@@ -226,6 +226,10 @@ public:
         return out;
     }
 
+    bool subscribed(const Client& client, ChatId chat) {
+        const async::IoThreads::Acting here(0);
+        return hub.subscribed(*client.session, chat);
+    }
     void publish(std::vector<ChatEvent> events) {
         hub.publish(std::move(events));
         settle();

@@ -20,10 +20,6 @@ protected:
         rig.hub.send_marks(head, {{ChatId{head.owner.bytes}, {}, make_frame(R"({"type":"read_receipt"})")}});
         rig.settle();
     }
-    bool subscribed(const Client& client, ChatId to) {
-        const async::IoThreads::Acting here(0);
-        return rig.hub.subscribed(*client.session, to);
-    }
 
     const UserId anna = UserId::make(), ben = UserId::make(), cleo = UserId::make();
     const ChatId chat = ChatId::make(), other = ChatId::make();
@@ -91,7 +87,7 @@ TEST_F(HubSweep, adopts_a_join_from_another_process) {
     rig.log.append(other);
     rig.sweep();
     EXPECT_EQ(c.seqs(other), (Seqs{2, 3}));
-    EXPECT_TRUE(subscribed(c, other));
+    EXPECT_TRUE(rig.subscribed(c, other));
     EXPECT_FALSE(c.closed());
     rig.write(other);
     EXPECT_EQ(c.seqs(other), (Seqs{2, 3, 4}));
@@ -194,7 +190,7 @@ TEST_F(HubSweep, a_stay_that_ended_and_began_again_elsewhere_goes_on) {
     rig.sweep();
     rig.sweep();
     EXPECT_EQ(a.seqs(chat), (Seqs{2, 4, 5}));
-    EXPECT_TRUE(subscribed(a, chat));
+    EXPECT_TRUE(rig.subscribed(a, chat));
 }
 
 TEST_F(HubSweep, a_join_of_a_session_that_went_live_during_the_first_sweep) {
