@@ -136,7 +136,7 @@ struct App::Parts {
     Parts(Config c, std::string database_url)
         : config(std::move(c)),
           url(std::move(database_url)),
-          io(io_thread_count(config)),
+          io(io_thread_count(config, url)),
           database(database_options(config, url)),
           replicas(replica_options(config)),
           reader(database),

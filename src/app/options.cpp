@@ -20,9 +20,11 @@ constexpr std::chrono::milliseconds kCpuWait{1500};
 
 }  // namespace
 
-std::size_t io_thread_count(const Config& config) {
+std::size_t io_thread_count(const Config& config, const std::string& database_url) {
     if (config.server.io_threads > 0) return static_cast<std::size_t>(config.server.io_threads);
-    return std::max(1U, std::thread::hardware_concurrency());
+    // PostgreSQL is busy while we are: with as many threads as cores they wake each other up from sleep.
+    const std::size_t cores = std::max(1U, std::thread::hardware_concurrency());
+    return std::max<std::size_t>(1, db::is_local(database_url) ? cores - 1 : cores);
 }
 
 db::DatabaseOptions database_options(const Config& config, std::string url) {

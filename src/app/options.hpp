@@ -17,7 +17,7 @@
 
 namespace supd::app {
 
-std::size_t io_thread_count(const Config& config);
+std::size_t io_thread_count(const Config& config, const std::string& database_url);
 db::DatabaseOptions database_options(const Config& config, std::string url);
 std::vector<db::DatabaseOptions> replica_options(const Config& config);
 async::BlockingPool::Limits cpu_limits();

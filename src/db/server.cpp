@@ -62,6 +62,16 @@ std::string conninfo_with(const std::string& url,
     return out;
 }
 
+bool is_local(const std::string& url) {
+    const auto all = parsed(url);
+    const auto address = all.find("hostaddr");
+    const auto host = address != all.end() ? address : all.find("host");
+    if (host == all.end() || host->second.empty()) return true;  // libpq's default: the socket
+    const auto& name = host->second;
+    return name.starts_with('/') || name.starts_with('@') || name == "localhost" || name == "::1" ||
+           name.starts_with("127.");
+}
+
 std::string database_of(const std::string& url) {
     const auto all = parsed(url);
     const auto found = all.find("dbname");

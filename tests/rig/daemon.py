@@ -72,6 +72,7 @@ class Daemon:
             "SUPD__MODE": self.mode,
             "SUPD__RATE_LIMIT__ENABLED": "false",
             "SUPD__AUTH__PASSWORD_HASH": "minimal",
+            "SUPD__SERVER__IO_THREADS": str(max(2, os.cpu_count() or 1)),  # on any machine, threads that meet
         }
         if self.database_url:
             kept["DATABASE_URL"] = self.database_url
