@@ -93,7 +93,8 @@ async def test_a_holder_that_stands_still(pair: list[Daemon], postgres: Postgres
             if not LONG:
                 await sql(f"update jobs set lease_until = now() + {LEFT_S} * interval '1 second' "
                           f"where id = {job} and fence = {fence}")
-            await until(f"select 1 where not exists (select from jobs where id = {job} and fence = {fence})", LEFT_S + LEASE_S / 2)
+            await until(f"select 1 where not exists (select from jobs where id = {job} and fence = {fence})",
+                        LEFT_S + LEASE_S / 2)
             took_over = time.monotonic() - stopped
             assert took_over >= LEFT_S * 0.9, "a lease is kept"
             await until(f"select 1 where not exists (select from jobs where id = {job})", 30)
