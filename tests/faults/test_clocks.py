@@ -24,9 +24,9 @@ from rig.tokens import claims_of
 LONG = os.environ.get("SUPD_LONG") == "1"
 MINUTE, HOUR, YEAR = 60, 3600, 365 * 24 * 3600
 JUMPS = [10 * MINUTE, -10 * MINUTE, HOUR, -HOUR] + ([YEAR, -YEAR] if LONG else [])
-STAY_S = 20.0 if LONG else 1.0
+STAY_S = 20.0 if LONG else 0.5
 # A second back each second.
-STEPS = 60 if LONG else 5
+STEPS = 60 if LONG else 3
 RATE = float(os.environ.get("SUPD_RATE", "300"))
 FAKED = next(iter(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1")), None)
 

@@ -26,7 +26,7 @@ from rig.wire import Wire
 LONG = os.environ.get("SUPD_LONG") == "1"
 RATE = float(os.environ.get("SUPD_RATE", "600" if LONG else "300"))
 LATENCY_S = 3.0
-SLOW_S = 60.0 if LONG else 8.0
+SLOW_S = 60.0 if LONG else 7.0
 BASELINE_S = 10.0 if LONG else 3.0
 ANSWERED_WITHIN_S = 30.0  # the deadline of a request
 GROWTH = 100 * 1024 * 1024

@@ -22,7 +22,7 @@ from rig.redis import RedisServer
 from rig.wire import Wire
 
 LONG = os.environ.get("SUPD_LONG") == "1"
-OUTAGE_S = 30.0 if LONG else 6.0
+OUTAGE_S = 30.0 if LONG else 5.0
 ROUNDS = 5 if LONG else 1
 RATE = float(os.environ.get("SUPD_RATE", "600" if LONG else "300"))
 UNREADY_WITHIN_S = 5.0
