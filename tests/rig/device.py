@@ -49,6 +49,7 @@ class Device:
         self.history = history
         self.name = name
         self.nodes = nodes
+        self.node = ""
         self.chance = chance
         self.cursor: str | None = None
         self.last: dict[str, int] = {}
@@ -158,7 +159,7 @@ class Device:
 
     async def _live(self) -> None:
         while not self._stopping:
-            node = self.chance.choice(self.nodes)
+            node = self.node = self.chance.choice(self.nodes)
             try:
                 async with self.account.rest.session.ws_connect(
                         node + "/ws", compress=0, max_msg_size=0, heartbeat=None) as ws:

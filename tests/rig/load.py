@@ -32,6 +32,7 @@ class Load:
     members: int = 5
     rate: float = 1000.0
     body: int = 100
+    changes: bool = True  # some edits and reactions among the messages
     tls: ssl.SSLContext | None = None
     history: History = field(default_factory=History)
     devices: list[Device] = field(default_factory=list)
@@ -85,6 +86,18 @@ class Load:
                 self.history.member(chat_id, account.id)
         await asyncio.wait_for(asyncio.gather(*(device.caught_up.wait() for device in self.devices)), 30)
 
+    async def seat(self, place: Callable[[int], str], deadline_s: float = 10.0) -> float:
+        """Each device, by its number, at that daemon from now on; whoever is elsewhere loses its connection. How long it took."""
+        begun = time.monotonic()
+        for number, device in enumerate(self.devices):
+            device.nodes = [place(number)]
+            if device.node not in device.nodes:
+                device.drop()
+        while not all(device.connected and device.node in device.nodes for device in self.devices):
+            assert time.monotonic() < begun + deadline_s, "not all are connected where they belong"
+            await asyncio.sleep(0.02)
+        return time.monotonic() - begun
+
     def start(self) -> None:
         self._pacer = asyncio.create_task(self._pace())
         self._reader = asyncio.create_task(self._read())
@@ -113,7 +126,7 @@ class Load:
             self.held_back += 1
             return
         draw, recent = self.chance.random(), self._recent[chat_id]
-        if draw < EDIT_SHARE + REACTION_SHARE and recent:
+        if self.changes and draw < EDIT_SHARE + REACTION_SHARE and recent:
             sender, message_id = self.chance.choice(recent)
             if self.history.operations[message_id].acks:
                 if draw < REACTION_SHARE:

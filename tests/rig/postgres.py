@@ -52,8 +52,8 @@ def run_sql(sql: str, *, host: str, port: int, user: str, database: str, as_user
 class PostgresCluster:
     """One cluster. The postmaster is our own child, so nothing else can be signalled by mistake."""
 
-    def __init__(self) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="supd-pg-"))
+    def __init__(self, parent: Path | None = None) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="supd-pg-", dir=parent))
         self.data = self.folder / "data"
         self.sockets = self.folder / "s"
         self.log_path = self.folder / "postgres.log"

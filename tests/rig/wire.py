@@ -1,8 +1,25 @@
-"""A wire between a daemon and a server: a TCP forwarder that can go silent or be cut."""
+"""A wire between a daemon and a server: a TCP forwarder that can be slow, go silent or be cut."""
 
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
+
+PIECE = 65536
+READY_FOR_QUERY = b"Z\0\0\0\x05I"
+COMMIT = b"COMMIT\0"
+
+
+@dataclass(eq=False)
+class Link:
+    """One connection through the wire."""
+
+    client: asyncio.StreamWriter
+    server: asyncio.StreamWriter
+
+    def abort(self) -> None:
+        self.client.transport.abort()
+        self.server.transport.abort()
 
 
 class Wire:
@@ -11,11 +28,13 @@ class Wire:
     def __init__(self, port: int) -> None:
         self.to = port
         self.port = 0
+        # Added to each direction of all that comes from now on.
+        self.delay_s = 0.0
         self._server: asyncio.Server | None = None
         self._whole = asyncio.Event()
         self._whole.set()
         self._refuses = False
-        self._writers: set[asyncio.StreamWriter] = set()
+        self._links: set[Link] = set()
         self._pumps: set[asyncio.Task] = set()
 
     async def start(self) -> "Wire":
@@ -38,12 +57,16 @@ class Wire:
     def cut(self) -> None:
         """Every connection ends, and a new one ends at once."""
         self._refuses = True
-        for writer in list(self._writers):
-            writer.transport.abort()
+        for link in list(self._links):
+            link.abort()
 
     def mend(self) -> None:
         self._refuses = False
         self._whole.set()
+
+    def _passes(self, link: Link, part: bytes, upward: bool) -> bool:
+        """Sees all that is about to be passed on; False: it is swallowed."""
+        return True
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self._refuses:
@@ -54,21 +77,82 @@ class Wire:
         except OSError:
             writer.transport.abort()
             return
-        for one in (writer, back_writer):
-            self._writers.add(one)
-        for source, sink in ((reader, back_writer), (back_reader, writer)):
-            pump = asyncio.ensure_future(self._pump(source, sink))
+        link = Link(writer, back_writer)
+        self._links.add(link)
+        for source, upward in ((reader, True), (back_reader, False)):
+            pump = asyncio.ensure_future(self._pump(link, source, upward))
             self._pumps.add(pump)
             pump.add_done_callback(self._pumps.discard)
 
-    async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
-        try:
-            while part := await source.read(65536):
+    async def _pump(self, link: Link, source: asyncio.StreamReader, upward: bool) -> None:
+        loop = asyncio.get_running_loop()
+        sink = link.server if upward else link.client
+        under_way: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue(256)
+
+        async def arrive() -> None:
+            while True:
+                due, part = await under_way.get()
+                if (left := due - loop.time()) > 0:
+                    await asyncio.sleep(left)
                 await self._whole.wait()
-                sink.write(part)
-                await sink.drain()
+                if part == b"":
+                    return
+                if self._passes(link, part, upward):
+                    sink.write(part)
+                    await sink.drain()
+
+        arriving = asyncio.ensure_future(arrive())
+        try:
+            while part := await source.read(PIECE):
+                await under_way.put((loop.time() + self.delay_s, part))
+            await under_way.put((loop.time() + self.delay_s, b""))
+            await arriving
         except OSError:
             pass  # whoever went away is none of the test's business
         finally:
-            self._writers.discard(sink)
+            arriving.cancel()
+            await asyncio.gather(arriving, return_exceptions=True)
+            self._links.discard(link)
             sink.transport.abort()
+
+
+class CommitWire(Wire):
+    """To PostgreSQL. Cuts a connection between a COMMIT and its answer, so that only the server knows what became of it."""
+
+    def __init__(self, port: int) -> None:
+        super().__init__(port)
+        self.fired = asyncio.Event()
+        self._mark: bytes | None = None
+        self._in_transaction = False
+        self._stays_cut = False
+        self._before: dict[Link, bytes] = {}
+        self._marked: Link | None = None
+        self._committing: Link | None = None
+
+    def arm(self, mark: bytes, *, in_transaction: bool = False, stays_cut: bool = False) -> None:
+        """For the next statement that carries `mark`: the statement commits by itself, or the COMMIT after it does."""
+        self.fired.clear()
+        self._mark, self._in_transaction, self._stays_cut = mark, in_transaction, stays_cut
+        self._marked = self._committing = None
+
+    def _passes(self, link: Link, part: bytes, upward: bool) -> bool:
+        if upward and self._mark is not None:
+            # A mark may lie across two pieces.
+            seen = self._before.get(link, b"") + part
+            self._before[link] = seen[-len(self._mark):]
+            if self._marked is None and self._mark in seen:
+                self._marked = link
+                if not self._in_transaction:
+                    self._committing = link
+            if self._in_transaction and self._marked is link and COMMIT in seen:
+                self._committing = link
+        elif not upward and link is self._committing:
+            if part.endswith(READY_FOR_QUERY):
+                self._mark = self._marked = self._committing = None
+                self._before.clear()
+                link.abort()
+                if self._stays_cut:
+                    self.cut()
+                self.fired.set()
+            return False
+        return True

@@ -1,0 +1,143 @@
+"""The daemon that holds a job stands still until its lease is over: the other takes the job, and what the first still says
+about it when it goes on counts no more. What the job does happens once."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import subprocess
+import time
+import uuid
+from collections.abc import AsyncIterator, Callable
+
+import pytest
+
+from rig.checker import assert_clean, summary
+from rig.client import Rest, a_chat, a_user
+from rig.daemon import Daemon, shared_secret
+from rig.load import Load
+from rig.nodes import metric
+from rig.postgres import PostgresCluster, server_binaries
+
+LONG = os.environ.get("SUPD_LONG") == "1"
+LEASE_S = 60.0
+# The short form does not wait for a lease: it sets its end to so soon.
+LEFT_S = LEASE_S if LONG else 2.0
+ROUNDS = 3 if LONG else 1
+MESSAGES = 40
+RATE = float(os.environ.get("SUPD_RATE", "100"))
+KIND = "messages.expire"
+
+pytestmark = pytest.mark.faults
+
+
+@pytest.fixture
+def pair(spawn: Callable[..., Daemon], postgres: PostgresCluster) -> list[Daemon]:
+    url, settings = postgres.new_database(), {"JWT_SECRET": shared_secret()}
+    return [spawn(database_url=url, name=name, settings=settings).start() for name in ("a", "b")]
+
+
+@contextlib.asynccontextmanager
+async def chat_locked(postgres: PostgresCluster, database: str, chat: str) -> AsyncIterator[None]:
+    """Whoever wants to change the chat waits. By a session of psql, which says when it has the lock."""
+    key = int.from_bytes(uuid.UUID(chat).bytes[8:], "little", signed=True)
+    session = await asyncio.create_subprocess_exec(
+        str(server_binaries() / "psql"), "-X", "-A", "-t", "-q", "-h", "127.0.0.1", "-p", str(postgres.port), "-U", "postgres",
+        "-d", database, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert session.stdin is not None and session.stdout is not None
+    try:
+        # Nothing of the session's own ends it: it waits for more until its input is closed.
+        session.stdin.write(f"begin;\nselect pg_advisory_xact_lock({key});\nselect 'locked';\n".encode())
+        while (await asyncio.wait_for(session.stdout.readline(), 10)).strip() != b"locked":
+            pass
+        yield
+    finally:
+        session.stdin.close()
+        await session.wait()
+
+
+async def count(daemon: Daemon, outcome: str) -> float:
+    return await metric(daemon, f'jobs_total{{kind="{KIND}",outcome="{outcome}"}}', absent=0.0)
+
+
+async def test_a_holder_that_stands_still(pair: list[Daemon], postgres: PostgresCluster, seed: int) -> None:
+    database = postgres.database_of(pair[0].database_url or "")
+
+    async def sql(statement: str) -> list[list[str]]:
+        return await asyncio.to_thread(postgres.sql, statement, database)
+
+    async def until(statement: str, deadline_s: float) -> list[list[str]]:
+        begun = time.monotonic()
+        while not (rows := await sql(statement)):
+            assert time.monotonic() < begun + deadline_s, f"after {deadline_s} s still nothing: {statement}"
+            await asyncio.sleep(0.02)
+        return rows
+
+    async def handed_over(chat: str) -> None:
+        await sql(f"update messages set expires_at = now() where chat_id = '{chat}'")
+        async with chat_locked(postgres, database, chat):
+            [[job]] = await sql(f"insert into jobs (kind, payload, max_attempts) values ('{KIND}', '{{}}', 20) returning id")
+            # In the middle of it: it has the lease, and waits for the chat.
+            [[leased_by, fence]] = await until(
+                f"select leased_by, fence from jobs where id = {job} and state = 'running' and exists (select from "
+                f"pg_stat_activity where datname = '{database}' and wait_event = 'advisory' and application_name <> 'psql')", 15)
+            [holder] = [each for each in pair if each.process and leased_by.endswith(f":{each.process.pid}")]
+            other = pair[1 - pair.index(holder)]
+            fenced, done = await count(holder, "fenced"), await count(other, "done")
+            assert holder.process is not None
+            os.kill(holder.process.pid, signal.SIGSTOP)
+        stopped = time.monotonic()
+        try:
+            if not LONG:
+                await sql(f"update jobs set lease_until = now() + {LEFT_S} * interval '1 second' "
+                          f"where id = {job} and fence = {fence}")
+            await until(f"select 1 where not exists (select from jobs where id = {job} and fence = {fence})",
+                        LEFT_S + LEASE_S / 2)
+            took_over = time.monotonic() - stopped
+            assert took_over >= LEFT_S * 0.9, "a lease is kept"
+            await until(f"select 1 where not exists (select from jobs where id = {job})", 30)
+            while await count(other, "done") == done:
+                assert time.monotonic() < stopped + took_over + 30, "the other has not finished it"
+                await asyncio.sleep(0.05)
+            await asyncio.sleep(max(0.0, stopped + 2 * LEFT_S - time.monotonic()))
+        finally:
+            os.kill(holder.process.pid, signal.SIGCONT)
+        went_on = time.monotonic()
+        while await count(holder, "fenced") == fenced:
+            assert time.monotonic() < went_on + 20, "its word still counted"
+            await asyncio.sleep(0.05)
+        print(f"{other.name} took the job of {holder.name} over {took_over:.1f} s after that stood still; "
+              f"refused {time.monotonic() - went_on:.1f} s after it went on")
+
+    load = Load([daemon.url for daemon in pair], seed, rate=RATE)
+
+    async def fault() -> None:
+        # Nobody but the test asks for it.
+        await until(f"update job_schedules set next_run_at = now() + interval '1 hour' where name = '{KIND}' and runs > 0 "
+                    "returning name", 15)
+        await until(f"select 1 where not exists (select from jobs where kind = '{KIND}')", 15)
+        async with Rest(pair[0].url) as one, Rest(pair[1].url) as two:
+            ann, bob = await a_user(one), await a_user(one)
+            bob.rest = two
+            for _ in range(ROUNDS):
+                chat = (await a_chat(ann, bob))["id"]
+                ids = {(await ann.send(chat, f"soon gone {number}", expires_in_s=3600))["id"] for number in range(MESSAGES)}
+                async with bob.socket() as bobs:
+                    await bobs.event("caught_up")
+                    await handed_over(chat)
+                    rows = await sql(f"select message_id from chat_changes where chat_id = '{chat}' and kind = 'message_deleted'")
+                    assert sorted(row[0] for row in rows) == sorted(ids), "each is deleted once"
+                    while len([each for each in bobs.events if each["type"] == "message_deleted"]) < MESSAGES:
+                        await bobs.event("message_deleted")
+                    told = [each["data"]["id"] for each in bobs.events if each["type"] == "message_deleted"]
+                    assert sorted(told) == sorted(ids), "each is told once"
+
+    async with load:
+        await load.run(1.0, fault)
+        print(f"seed {seed}: {summary(load.history)}")
+        print(load.report())
+        assert_clean(load.history)
+    for daemon in pair:
+        daemon.check()

@@ -1,0 +1,133 @@
+"""PostgreSQL answers one of two daemons three seconds late: what waits is bounded, everything is answered, and all is as fast
+as before soon after. The other daemon is not drawn in."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import os
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+
+import aiohttp
+import pytest
+import pytest_asyncio
+
+from rig.checker import assert_clean, summary
+from rig.client import Rest
+from rig.daemon import Daemon, shared_secret
+from rig.load import Load
+from rig.nodes import alive, becomes, linked, percentile, quick_again, through
+from rig.postgres import PostgresCluster
+from rig.redis import RedisServer
+from rig.wire import Wire
+
+LONG = os.environ.get("SUPD_LONG") == "1"
+RATE = float(os.environ.get("SUPD_RATE", "600" if LONG else "300"))
+LATENCY_S = 3.0
+SLOW_S = 60.0 if LONG else 7.0
+BASELINE_S = 10.0 if LONG else 3.0
+ANSWERED_WITHIN_S = 30.0  # the deadline of a request
+GROWTH = 100 * 1024 * 1024
+AGAIN_WITHIN_S = 10.0
+# Twice the p99 of before, but no less than a busy machine's noise.
+NOISE_S = 0.25
+
+pytestmark = pytest.mark.faults
+
+
+@pytest_asyncio.fixture
+async def wire(postgres: PostgresCluster) -> AsyncIterator[Wire]:
+    made = await Wire(postgres.port).start()
+    yield made
+    await made.close()
+
+
+@pytest_asyncio.fixture
+async def pair(spawn: Callable[..., Daemon], postgres: PostgresCluster, redis: RedisServer,
+               wire: Wire) -> AsyncIterator[list[Daemon]]:
+    """The first reaches PostgreSQL by the wire."""
+    url, settings = postgres.new_database(), {"JWT_SECRET": shared_secret(), "REDIS_URL": redis.url}
+    made = [spawn(database_url=through(wire, url), name="a", settings=settings),
+            spawn(database_url=url, name="b", settings=settings)]
+    yield [await asyncio.to_thread(each.start) for each in made]
+    await asyncio.gather(*(asyncio.to_thread(each.close) for each in made))
+
+
+def resident(daemon: Daemon) -> int:
+    assert daemon.process is not None
+    with open(f"/proc/{daemon.process.pid}/statm", encoding="ascii") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def acks_at(load: Load, daemon: Daemon) -> list[tuple[float, float]]:
+    """When each message was sent by those at that daemon, and how long its acknowledgement took."""
+    names = {device.name for device in load.devices if device.nodes == [daemon.url]}
+    return [(each.invoked_at, each.acks[0][1] - each.invoked_at if each.acks else math.inf)
+            for each in load.history.operations.values() if each.client in names]
+
+
+async def asking(load: Load, daemon: Daemon, answers: list[tuple[str, float]]) -> None:
+    """Requests all the time, many at once; what each was answered and when."""
+    async def ask(number: int) -> None:
+        chat = load.chat_ids[number % len(load.chat_ids)]
+        account = load.accounts[next(iter(load.history.members[chat]))]
+        begun = time.monotonic()
+        try:
+            reply = await rest.get(f"chats/{chat}", token=account.access_token)
+            answers.append((str(reply.status), time.monotonic() - begun))
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            answers.append((type(error).__name__, time.monotonic() - begun))
+
+    async with Rest(daemon.url, connections=1000) as rest, asyncio.TaskGroup() as asked:
+        for number in range(int(SLOW_S * 20)):
+            asked.create_task(ask(number))
+            await asyncio.sleep(0.05)
+
+
+async def test_three_seconds_late(pair: list[Daemon], wire: Wire, seed: int) -> None:
+    slow, quick = pair
+    # Messages alone: one statement each. A change holds its chat's lock for as long as its round trips take, at both.
+    load = Load([daemon.url for daemon in pair], seed, rate=RATE, changes=False)
+
+    async def fault() -> None:
+        await linked(pair)
+        await load.seat(lambda number: pair[number % 2].url)
+        begun = time.monotonic()
+        await asyncio.sleep(BASELINE_S)
+        baseline = [percentile([took for at, took in acks_at(load, daemon) if begun <= at < begun + BASELINE_S - 1], 0.99)
+                    for daemon in pair]
+        before = resident(slow)
+        wire.delay_s = LATENCY_S / 2
+        since, highest, answers = time.monotonic(), before, []
+        requests = asyncio.create_task(asking(load, slow, answers))
+        while time.monotonic() < since + SLOW_S:
+            assert await alive(slow)
+            highest = max(highest, resident(slow))
+            await asyncio.sleep(0.2)
+        wire.delay_s = 0
+        over = time.monotonic()
+        again = await quick_again(lambda: acks_at(load, slow), over, max(2 * baseline[0], NOISE_S), AGAIN_WITHIN_S)
+        await becomes(slow, True, AGAIN_WITHIN_S)
+        await requests
+        late = [took for at, took in acks_at(load, slow) if since <= at < over - LATENCY_S]
+        beside = [took for at, took in acks_at(load, quick) if since <= at < over]
+        print(f"p99 before {baseline[0] * 1000:.0f} and {baseline[1] * 1000:.0f} ms; with {LATENCY_S} s of latency "
+              f"{percentile(late, 0.99):.1f} s and, at the other, {percentile(beside, 0.99) * 1000:.0f} ms, at most "
+              f"{max(beside):.2f} s; "
+              f"as before {again:.2f} s after; {(highest - before) / 2**20:.1f} MiB grown; {len(answers)} requests: "
+              f"{dict(Counter(what for what, _ in answers))}, the last after {max(took for _, took in answers):.1f} s")
+        assert percentile(late, 0.5) > LATENCY_S, "the latency was felt"
+        assert highest - before <= GROWTH
+        assert {what for what, _ in answers} <= {"200", "503"}
+        assert max(took for _, took in answers) <= ANSWERED_WITHIN_S
+        assert percentile(beside, 0.99) <= max(2 * baseline[1], NOISE_S)
+
+    async with load:
+        await load.run(1.0, fault)
+        print(f"seed {seed}: {summary(load.history)}")
+        print(load.report())
+        assert_clean(load.history)
+    for daemon in pair:
+        daemon.check()
