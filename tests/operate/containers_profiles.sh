@@ -107,7 +107,7 @@ check_calls() {
         said=$(turn "$(cat "$home/secrets/turn_secret")")
         [[ $said == *"allocate response received"* && $said == *success* && $said == *"403 (Forbidden IP)"* ]] || fail "Coturn: $said"
         said=$(turn "not-the-secret")
-        [[ $said == *"401"* && $said != *"403"* ]] || fail "Coturn: $said"
+        [[ $said == *"Cannot complete Allocation"* && $said != *success* ]] || fail "Coturn: $said"
         echo "calls: Coturn gives a relay to who knows the secret in secrets/, to nobody else, and none towards loopback"
     fi
 }
