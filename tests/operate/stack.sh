@@ -124,8 +124,8 @@ stand_in() {
                 program_image "$2" livekit-server "$program"
             ;;
         mailpit) program=$(go_program mailpit github.com/axllent/mailpit@v1.27.11) && program_image "$2" mailpit "$program" ;;
-        prometheus) program_image "$2" prometheus prometheus prometheus ;;
-        alertmanager) program_image "$2" alertmanager prometheus-alertmanager prometheus-alertmanager ;;
+        prometheus) program_image "$2" prometheus-program prometheus prometheus ;;
+        alertmanager) program_image "$2" alertmanager-program prometheus-alertmanager prometheus-alertmanager ;;
         blackbox-exporter) program_image "$2" blackbox_exporter prometheus-blackbox-exporter prometheus-blackbox-exporter ;;
         postgres-exporter) program_image "$2" postgres_exporter prometheus-postgres-exporter prometheus-postgres-exporter ;;
         redis-exporter) program_image "$2" redis_exporter prometheus-redis-exporter prometheus-redis-exporter ;;
@@ -163,10 +163,10 @@ until_true() {
 health() { docker inspect --format '{{.State.Health.Status}}' "$(container "$1")" 2>/dev/null; }
 is_healthy() { [ "$(health "$1")" = healthy ]; }
 until_healthy() {
-    local service begin=$SECONDS
+    local service
     for service in "$@"; do
         until_true 120 "$service is healthy" is_healthy "$service"
-        echo "$service: healthy $((SECONDS - begin)) s after the start"
+        echo "$service: healthy"
     done
 }
 
