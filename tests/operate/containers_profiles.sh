@@ -149,7 +149,7 @@ check_mail() {
     # By hand, from where supd is.
     # shellcheck disable=SC2016  # it is the other shell's
     in_container supd-blue bash -ec 'exec 3<>/dev/tcp/mailpit/1025
-        for line in "HELO supd" "MAIL FROM:<supd@example.org>" "RCPT TO:<ann@example.org>" DATA "Subject: a letter" "" "to Ann" . QUIT; do
+        for line in "HELO supd" "MAIL FROM:<supd@example.org>" "RCPT TO:<ann@example.org>" DATA "To: ann@example.org" "Subject: a letter" "" "to Ann" . QUIT; do
             printf "%s\r\n" "$line" >&3
         done
         grep -q "^221" <&3'
