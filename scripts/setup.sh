@@ -51,8 +51,8 @@ read_settings
 
 # --- folders ----------------------------------------------------------------------------------------------------------
 
-install -d -m 700 "$secrets" "$var/deploy" "$var/snapshots" "$var/letsencrypt"
-for service in postgres-socket s3 prometheus alertmanager loki alloy grafana mail; do
+install -d -m 700 "$secrets" "$var/deploy" "$var/snapshots" "$var/backups" "$var/letsencrypt"
+for service in postgres-socket s3 prometheus alertmanager loki grafana mail; do
     install -d -m 700 "$var/data/$service"
 done
 install -d -m 755 "$var" "$var/nginx" "$var/nginx/run" "$var/tls" "$var/www" "$var/www/assets" "$var/www/.well-known" \
@@ -90,10 +90,17 @@ maxmemory-policy noeviction
 requirepass $(read_secret redis_password)"
 secret s3_access_key "supd$(random_text 12 | tr -d '_-')"
 secret s3_secret_key "$(random_text $PASSWORD_BYTES)"
+# What `supd backup key` would write.
+secret backup_key "supd-backup-key-1 $(random_text 32)"
 secret livekit_keys "supd: $(random_text $SECRET_BYTES)"
 secret turn_secret "$(random_text $SECRET_BYTES)"
 secret grafana_password "$(random_text $PASSWORD_BYTES)"
 chmod 600 "$secrets"/*
+# The id of the key, which is no secret, is told to supd by its environment.
+if [ -z "$(setting_of S3_ACCESS_KEY)" ]; then
+    write_setting S3_ACCESS_KEY "$(read_secret s3_access_key)"
+    made+=("S3_ACCESS_KEY in .env")
+fi
 
 # --- certificate and nginx --------------------------------------------------------------------------------------------
 

@@ -206,7 +206,8 @@ def test_the_schema_refuses_what_would_not_run() -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_supd_takes_the_environment(name: str, tmp_path: Path, binary: str) -> None:
     """The rendered variables, in production mode, with the secrets' files where they are mounted."""
-    contents = {"database-url": "postgresql://supd:f3kq9vT2mZx8@db.example/supd", "jwt-secret": shared_secret(), "redis-url": "redis://redis.example:6379",
+    contents = {"database-url": "postgresql://supd:f3kq9vT2mZx8@db.example/supd", "jwt-secret": shared_secret(), "redis-url": "rediss://redis.example:6379",
+                "redis-ca.crt": "-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n",
                 "replica-urls": "postgresql://supd:f3kq9vT2mZx8@standby.example/supd"}
     for file, text in contents.items():
         (tmp_path / file).write_text(text)

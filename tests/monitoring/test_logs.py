@@ -122,7 +122,7 @@ def test_the_ways_to_rotate_parse() -> None:
     page = REPOSITORY / "docs/monitoring.md"
     daemon, = (json.loads(text) for text in blocks_of(page, "json"))
     assert daemon["log-driver"] == "json-file" and all(isinstance(value, str) for value in daemon["log-opts"].values()), "Docker takes only texts"
-    service = yaml.safe_load(blocks_of(page, "yaml")[0])["services"]["supd"]["logging"]
+    service = yaml.safe_load(next(text for text in blocks_of(page, "yaml") if "logging:" in text))["services"]["supd"]["logging"]
     assert service["options"] == daemon["log-opts"] and all(isinstance(value, str) for value in service["options"].values())
     journal = configparser.ConfigParser(strict=True)
     journal.optionxform = str

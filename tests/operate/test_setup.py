@@ -14,7 +14,7 @@ import pytest
 from operate.machine import SCRIPTS, tool_path
 
 SECRETS = {"jwt_secret", "postgres_password", "supd_db_password", "database_url", "redis_password", "redis_url", "redis.conf",
-           "s3_access_key", "s3_secret_key", "livekit_keys", "turn_secret", "grafana_password"}
+           "s3_access_key", "s3_secret_key", "backup_key", "livekit_keys", "turn_secret", "grafana_password"}
 
 
 @pytest.fixture
@@ -48,6 +48,7 @@ def test_setup_twice(home: Path, not_root: dict) -> None:
     assert texts[1].strip() not in (home / "secrets/database_url").read_text()
     env = (home / ".env").read_text().splitlines()
     uid = not_root.get("user", os.geteuid())
+    assert f"S3_ACCESS_KEY={(home / 'secrets/s3_access_key').read_text().strip()}" in env
     assert f"SUPD_UID={uid}" in env and "SUPD_ENVIRONMENT=staging" in env and "SERVER_NAME=chat.example.org" in env
     certificate = subprocess.run(["openssl", "x509", "-in", home / "var/tls/certificate.pem", "-noout", "-ext", "subjectAltName"],
                                  capture_output=True, text=True, check=True).stdout

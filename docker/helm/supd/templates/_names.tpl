@@ -62,6 +62,9 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- if .Values.secrets.redisUrl.name }}
 - {name: REDIS_URL_FILE, value: /run/secrets/supd/redis-url}
 {{- end }}
+{{- if .Values.secrets.redisCa.name }}
+- {name: SUPD__REDIS__CA_FILE, value: /run/secrets/supd/redis-ca.crt}
+{{- end }}
 {{- if .Values.secrets.replicaUrls.name }}
 - {name: DATABASE_REPLICA_URLS_FILE, value: /run/secrets/supd/replica-urls}
 {{- end }}
@@ -92,6 +95,11 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
       - secret:
           name: {{ .Values.secrets.redisUrl.name }}
           items: [{key: {{ .Values.secrets.redisUrl.key }}, path: redis-url}]
+      {{- end }}
+      {{- if .Values.secrets.redisCa.name }}
+      - secret:
+          name: {{ .Values.secrets.redisCa.name }}
+          items: [{key: {{ .Values.secrets.redisCa.key }}, path: redis-ca.crt}]
       {{- end }}
       {{- if .Values.secrets.replicaUrls.name }}
       - secret:
