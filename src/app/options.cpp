@@ -5,6 +5,7 @@
 
 #include <supd/chats/limits.hpp>
 #include <supd/crypto/password.hpp>
+#include <supd/db/server.hpp>
 #include <supd/net/address.hpp>
 
 #include <algorithm>
