@@ -29,8 +29,8 @@ std::vector<Key> make_keys() {
         {"server", "admin_port", NumberPlace{[](C& c) -> auto& { return c.server.admin_port; }, 0, 65535}, "",
          "Its TCP port; 0 takes any free one."},
         {"server", "io_threads", NumberPlace{[](C& c) -> auto& { return c.server.io_threads; }, 0, 256}, "",
-         "Threads that serve connections; 0 = one per core, and one core less for PostgreSQL when it is on "
-         "this machine."},
+         "Threads that serve connections; 0 = one per core, less one when PostgreSQL is reached by a socket "
+         "or the loopback."},
         {"server", "max_connections",
          NumberPlace{[](C& c) -> auto& { return c.server.max_connections; }, 1, 10'000'000}, "",
          "Connections to the public listener at once; more are closed."},

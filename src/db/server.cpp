@@ -3,6 +3,7 @@
 #include <supd/db/server.hpp>
 
 #include <chrono>
+#include <cstdlib>
 #include <map>
 
 namespace supd::db {
@@ -66,7 +67,8 @@ bool is_local(const std::string& url) {
     const auto all = parsed(url);
     const auto address = all.find("hostaddr");
     const auto host = address != all.end() ? address : all.find("host");
-    if (host == all.end() || host->second.empty()) return true;  // libpq's default: the socket
+    if (host == all.end() || host->second.empty())  // libpq's default: the socket
+        return !all.contains("service") && !getenv("PGHOST") && !getenv("PGSERVICE");
     const auto& name = host->second;
     return name.starts_with('/') || name.starts_with('@') || name == "localhost" || name == "::1" ||
            name.starts_with("127.");

@@ -100,7 +100,7 @@ async def test_jumps(pair: list[Daemon], clock: Clock, seed: int) -> None:
             await shows(cleo, 0)
             dropped = Counter(code for device, before in zip(load.devices, closes) for code, _ in device.closes[before:])
             print(f"{len(JUMPS)} jumps and {STEPS} steps back; sockets that ended meanwhile: {dict(dropped)}")
-            assert sum(dropped.values()) <= len(load.devices) // 100
+            assert sum(dropped.values()) <= max(1, len(load.devices) // 100)
             fresh = await log_in(two, ann.username)
             assert (await fresh.get(f"messages/{later['id']}")).expect(200)["text"] == "gone in a day"
 

@@ -22,12 +22,13 @@ from rig.daemon import Daemon, shared_secret
 from rig.load import Load
 from rig.nodes import alive, becomes
 from rig.postgres import PostgresCluster
+from rig.tasks import meanwhile
 
 LONG = os.environ.get("SUPD_LONG") == "1"
 RATE = float(os.environ.get("SUPD_RATE", "500" if LONG else "300"))
 FULL_S = 120.0 if LONG else 6.0
 VOLUME = "1g" if LONG else "256m"
-REFUSED_WITHIN_S = 2.0
+REFUSED_WITHIN_S = 2.0 if LONG else 5.0  # a machine that does other work, too
 # For what was sent while PostgreSQL itself was down: ten seconds of patience, and a try that is under way.
 ANSWERED_WITHIN_S = 15.0
 NORMAL_WITHIN_S = 10.0
@@ -108,36 +109,34 @@ async def test_no_room(pair: list[Daemon], cluster: PostgresCluster, volume: Pat
     async def fault() -> None:
         async with Hand(load, load.devices[0].account.id) as hand:
             await asyncio.sleep(1)
-            attending = asyncio.create_task(attend())
-            sent: list[tuple[float, asyncio.Task[Answer]]] = []
-            reads: list[tuple[int, float]] = []
-            begun = time.monotonic()
-            try:
-                while time.monotonic() < begun + FULL_S:
-                    await asyncio.to_thread(filler.fill)
-                    node, asked = chance.choice(load.nodes), time.monotonic()
-                    sent.append((asked, asyncio.create_task(
-                        hand.send(node, chance.choice(hand.chats()), an_id(), "x" * 2000, by_rest=len(sent) % 2 == 0))))
-                    for daemon in pair:
-                        assert await alive(daemon)
-                    if await runs():
-                        account = load.devices[len(reads) % len(load.devices)].account
-                        reads.append(((await account.get("chats")).status, time.monotonic()))
-                    await asyncio.sleep(0.1)
-            finally:
-                filler.free()
-                freed = time.monotonic()
-            for daemon in pair:
-                await becomes(daemon, True, NORMAL_WITHIN_S)
-            for node in load.nodes:
-                answer = await hand.send(node, hand.chats()[0], an_id(), "there is room", by_rest=True, deadline_s=10)
-                while answer.body is None:
-                    assert time.monotonic() < freed + NORMAL_WITHIN_S, answer
+            async with meanwhile(attend()):
+                sent: list[tuple[float, asyncio.Task[Answer]]] = []
+                reads: list[tuple[int, float]] = []
+                begun = time.monotonic()
+                try:
+                    while time.monotonic() < begun + FULL_S:
+                        await asyncio.to_thread(filler.fill)
+                        node, asked = chance.choice(load.nodes), time.monotonic()
+                        sent.append((asked, asyncio.create_task(
+                            hand.send(node, chance.choice(hand.chats()), an_id(), "x" * 2000, by_rest=len(sent) % 2 == 0))))
+                        for daemon in pair:
+                            assert await alive(daemon)
+                        if await runs():
+                            account = load.devices[len(reads) % len(load.devices)].account
+                            reads.append(((await account.get("chats")).status, time.monotonic()))
+                        await asyncio.sleep(0.1)
+                finally:
+                    filler.free()
+                    freed = time.monotonic()
+                for daemon in pair:
+                    await becomes(daemon, True, NORMAL_WITHIN_S)
+                for node in load.nodes:
                     answer = await hand.send(node, hand.chats()[0], an_id(), "there is room", by_rest=True, deadline_s=10)
-            print(f"sends succeed {time.monotonic() - freed:.2f} s after there was room")
-            answers = [(asked, await each) for asked, each in sent]
-            attending.cancel()
-            await asyncio.gather(attending, return_exceptions=True)
+                    while answer.body is None:
+                        assert time.monotonic() < freed + NORMAL_WITHIN_S, answer
+                        answer = await hand.send(node, hand.chats()[0], an_id(), "there is room", by_rest=True, deadline_s=10)
+                print(f"sends succeed {time.monotonic() - freed:.2f} s after there was room")
+                answers = [(asked, await each) for asked, each in sent]
             took = [answer.at - asked for asked, answer in answers]
             codes = Counter(f"{answer.status} {answer.code}".strip() for _, answer in answers)
             print(f"{dict(codes)} within {max(took):.2f} s, {len(reads)} reads: {dict(Counter(status for status, _ in reads))}, "

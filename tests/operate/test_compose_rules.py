@@ -103,6 +103,15 @@ def test_who_must_reach_the_outside_can() -> None:
     inside = {name for name, network in COMPOSE["networks"].items() if network.get("internal")}
     for name in ("alertmanager", "livekit", "coturn"):
         assert set(SERVICES[name]["networks"]) - inside, f"{name} has no way out"
+    others = {network for name, service in SERVICES.items() if name != "alertmanager" for network in service["networks"]}
+    assert not set(SERVICES["alertmanager"]["networks"]) & (others - inside), "whoever reaches it may silence alerts"
+
+
+def test_the_key_of_the_copies_is_not_where_the_net_is() -> None:
+    backup = yaml.safe_load((DOCKER / "compose.backup.yaml").read_text())["services"]
+    for colour in ("supd-blue", "supd-green"):
+        assert backup[colour]["secrets"] == ["backup_key"] and not any("S3" in name for name in backup[colour]["environment"])
+    assert backup["supd-cli"]["secrets"] == ["backup_key", "s3_secret_key"]
 
 
 def test_settings_are_explained() -> None:

@@ -136,4 +136,4 @@ def through(wire: Wire, database_url: str) -> str:
 
 async def alive(daemon: Daemon) -> bool:
     async with Rest(daemon.admin_url) as probe:
-        return (await asyncio.wait_for(probe.get("/livez"), 2)).status == 200
+        return (await asyncio.wait_for(probe.get("/livez"), 5)).status == 200

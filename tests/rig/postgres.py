@@ -56,7 +56,7 @@ class PostgresCluster:
         self.folder = Path(tempfile.mkdtemp(prefix="supd-pg-", dir=parent))
         self.data = self.folder / "data"
         self.sockets = self.folder / "s"
-        self.log_path = self.folder / "postgres.log"
+        self.log_path = Path(tempfile.mkdtemp(prefix="supd-pg-log-")) / "postgres.log"  # where there is room
         self.port = free_port()
         self.process: subprocess.Popen[bytes] | None = None
         self._identity: dict = {}
@@ -125,6 +125,7 @@ class PostgresCluster:
     def close(self) -> None:
         self._stop(signal.SIGQUIT)
         shutil.rmtree(self.folder, ignore_errors=True)
+        shutil.rmtree(self.log_path.parent, ignore_errors=True)
 
     def sql(self, statement: str, database: str = "postgres") -> list[list[str]]:
         return run_sql(statement, host=str(self.sockets), port=self.port, user=CLUSTER_USER, database=database)

@@ -62,7 +62,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- if .Values.secrets.redisUrl.name }}
 - {name: REDIS_URL_FILE, value: /run/secrets/supd/redis-url}
 {{- end }}
-{{- if .Values.secrets.redisCa.name }}
+{{- if (.Values.secrets.redisCa).name }}
 - {name: SUPD__REDIS__CA_FILE, value: /run/secrets/supd/redis-ca.crt}
 {{- end }}
 {{- if .Values.secrets.replicaUrls.name }}
@@ -96,7 +96,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
           name: {{ .Values.secrets.redisUrl.name }}
           items: [{key: {{ .Values.secrets.redisUrl.key }}, path: redis-url}]
       {{- end }}
-      {{- if .Values.secrets.redisCa.name }}
+      {{- if (.Values.secrets.redisCa).name }}
       - secret:
           name: {{ .Values.secrets.redisCa.name }}
           items: [{key: {{ .Values.secrets.redisCa.key }}, path: redis-ca.crt}]
