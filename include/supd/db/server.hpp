@@ -24,8 +24,8 @@ std::string conninfo_with(const std::string& url,
                           const std::vector<std::pair<std::string, std::string>>& keywords);
 /// The name of its database; empty when it names none.
 std::string database_of(const std::string& url);
-/// Reached by a unix socket or the loopback, so most likely on this machine. False for what the environment or a service
-/// file decides.
+/// Reached by a unix socket or the loopback, so most likely on this machine. False for what the environment
+/// or a service file decides.
 bool is_local(const std::string& url);
 
 /// A session that makes and exchanges databases. Names are quoted here.
