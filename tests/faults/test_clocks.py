@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from rig.checker import assert_clean, summary
 from rig.client import Account, Rest, a_chat, a_user, log_in
 from rig.daemon import Daemon, shared_secret
+from rig.judge import judge
 from rig.load import Load
 from rig.nodes import linked
 from rig.postgres import PostgresCluster
@@ -104,10 +104,4 @@ async def test_jumps(pair: list[Daemon], clock: Clock, seed: int) -> None:
             fresh = await log_in(two, ann.username)
             assert (await fresh.get(f"messages/{later['id']}")).expect(200)["text"] == "gone in a day"
 
-    async with load:
-        await load.run(1.0, fault)
-        print(f"seed {seed}: {summary(load.history)}")
-        print(load.report())
-        assert_clean(load.history)
-    for daemon in pair:
-        daemon.check()
+    await judge(load, pair, fault)

@@ -16,9 +16,9 @@ import pytest
 import pytest_asyncio
 
 from rig.attempts import Hand
-from rig.checker import assert_clean, summary
 from rig.client import an_id
 from rig.daemon import Daemon, shared_secret
+from rig.judge import judge
 from rig.load import Load
 from rig.nodes import becomes, linked, through
 from rig.postgres import PostgresCluster
@@ -80,13 +80,7 @@ async def judged(nodes: Nodes, seed: int, fault: Callable) -> None:
             await fault(hand)
         await becomes(nodes.a, True, 10)
 
-    async with load:
-        await load.run(1.0, meanwhile)
-        print(f"seed {seed}: {summary(load.history)}")
-        print(load.report())
-        assert_clean(load.history)
-    for daemon in (nodes.a, nodes.b):
-        daemon.check()
+    await judge(load, (nodes.a, nodes.b), meanwhile)
 
 
 async def test_the_answer_of_a_commit_is_lost(nodes: Nodes, stored: Callable, seed: int, chance: random.Random) -> None:

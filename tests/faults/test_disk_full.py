@@ -16,9 +16,9 @@ from pathlib import Path
 import pytest
 
 from rig.attempts import Answer, Hand
-from rig.checker import assert_clean, summary
 from rig.client import an_id
 from rig.daemon import Daemon, shared_secret
+from rig.judge import judge
 from rig.load import Load
 from rig.nodes import alive, becomes
 from rig.postgres import PostgresCluster
@@ -147,10 +147,4 @@ async def test_no_room(pair: list[Daemon], cluster: PostgresCluster, volume: Pat
             if not downs and "PANIC" not in cluster.log_text():
                 assert {status for status, _ in reads} == {200}
 
-    async with load:
-        await load.run(1.0, fault)
-        print(f"seed {seed}: {summary(load.history)}")
-        print(load.report())
-        assert_clean(load.history)
-    for daemon in pair:
-        daemon.check()
+    await judge(load, pair, fault)

@@ -14,9 +14,9 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 
-from rig.checker import assert_clean, summary
 from rig.client import Rest, a_chat, a_user
 from rig.daemon import Daemon, shared_secret
+from rig.judge import judge
 from rig.load import Load
 from rig.nodes import metric
 from rig.postgres import PostgresCluster, server_binaries
@@ -134,10 +134,4 @@ async def test_a_holder_that_stands_still(pair: list[Daemon], postgres: Postgres
                     told = [each["data"]["id"] for each in bobs.events if each["type"] == "message_deleted"]
                     assert sorted(told) == sorted(ids), "each is told once"
 
-    async with load:
-        await load.run(1.0, fault)
-        print(f"seed {seed}: {summary(load.history)}")
-        print(load.report())
-        assert_clean(load.history)
-    for daemon in pair:
-        daemon.check()
+    await judge(load, pair, fault)

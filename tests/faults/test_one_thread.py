@@ -7,8 +7,8 @@ import random
 
 import pytest
 
-from rig.checker import assert_clean, summary
 from rig.daemon import Daemon
+from rig.judge import judge
 from rig.load import Load
 from rig.postgres import PostgresCluster
 
@@ -27,9 +27,4 @@ async def test_it_serves_alone(spawn, postgres: PostgresCluster, seed: int, chan
             for device in chance.sample(load.devices, len(load.devices) // 3):
                 device.drop()
 
-    async with load:
-        await load.run(1.0, drops)
-        print(f"seed {seed}: {summary(load.history)}")
-        print(load.report())
-        assert_clean(load.history)
-    daemon.check()
+    await judge(load, [daemon], drops)

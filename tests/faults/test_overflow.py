@@ -10,8 +10,8 @@ import time
 
 import pytest
 
-from rig.checker import assert_clean, summary
 from rig.daemon import Daemon, shared_secret
+from rig.judge import judge
 from rig.load import Load
 from rig.nodes import Crossing, linked, metric, percentile, quick_again
 from rig.postgres import PostgresCluster
@@ -80,10 +80,4 @@ async def test_a_subscriber_that_reads_no_more(pair: list[Daemon], redis: RedisS
             print(f"{cut_for_its_buffer(redis)} cut; from daemon to daemon p99 {percentile(before, 0.99) * 1000:.0f} ms before, "
                   f"{percentile(after, 0.99) * 1000:.0f} ms from {quick:.2f} s after")
 
-    async with load:
-        await load.run(1.0, fault)
-        print(f"seed {seed}: {summary(load.history)}")
-        print(load.report())
-        assert_clean(load.history)
-    for daemon in pair:
-        daemon.check()
+    await judge(load, pair, fault)

@@ -10,8 +10,8 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from rig.checker import assert_clean, summary
 from rig.daemon import Daemon, shared_secret
+from rig.judge import judge
 from rig.load import Load
 from rig.nodes import cut_off, linked, metric
 from rig.postgres import PostgresCluster
@@ -43,14 +43,8 @@ async def judged(pair: list[Daemon], seed: int, fault: Callable[[Load], Awaitabl
         await fault(load)
         await linked(pair)
 
-    async with load:
-        await load.run(1.0, meanwhile)
-        print(f"seed {seed}: {summary(load.history)}")
-        print(load.report())
-        assert_clean(load.history)
-    for daemon in pair:
-        daemon.check()
-        assert not [device.closes for device in load.devices if 4401 in (code for code, _ in device.closes)]
+    await judge(load, pair, meanwhile)
+    assert not [device.closes for device in load.devices if 4401 in (code for code, _ in device.closes)]
 
 
 async def heard_more(daemon: Daemon, than: float) -> None:

@@ -8,19 +8,15 @@ import math
 import os
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
 
 import aiohttp
 import pytest
-import pytest_asyncio
 
-from rig.checker import assert_clean, summary
 from rig.client import Rest
-from rig.daemon import Daemon, shared_secret
+from rig.daemon import Daemon
+from rig.judge import judge
 from rig.load import Load
-from rig.nodes import alive, becomes, linked, percentile, quick_again, through
-from rig.postgres import PostgresCluster
-from rig.redis import RedisServer
+from rig.nodes import alive, becomes, linked, percentile, quick_again
 from rig.wire import Wire
 
 LONG = os.environ.get("SUPD_LONG") == "1"
@@ -35,24 +31,6 @@ AGAIN_WITHIN_S = 10.0
 NOISE_S = 0.25 if LONG else 1.0
 
 pytestmark = pytest.mark.faults
-
-
-@pytest_asyncio.fixture
-async def wire(postgres: PostgresCluster) -> AsyncIterator[Wire]:
-    made = await Wire(postgres.port).start()
-    yield made
-    await made.close()
-
-
-@pytest_asyncio.fixture
-async def pair(spawn: Callable[..., Daemon], postgres: PostgresCluster, redis: RedisServer,
-               wire: Wire) -> AsyncIterator[list[Daemon]]:
-    """The first reaches PostgreSQL by the wire."""
-    url, settings = postgres.new_database(), {"JWT_SECRET": shared_secret(), "REDIS_URL": redis.url}
-    made = [spawn(database_url=through(wire, url), name="a", settings=settings),
-            spawn(database_url=url, name="b", settings=settings)]
-    yield [await asyncio.to_thread(each.start) for each in made]
-    await asyncio.gather(*(asyncio.to_thread(each.close) for each in made))
 
 
 def resident(daemon: Daemon) -> int:
@@ -86,18 +64,18 @@ async def asking(load: Load, daemon: Daemon, answers: list[tuple[str, float]]) -
             await asyncio.sleep(0.05)
 
 
-async def test_three_seconds_late(pair: list[Daemon], wire: Wire, seed: int) -> None:
-    slow, quick = pair
+async def test_three_seconds_late(wired_pair: list[Daemon], wire: Wire, seed: int) -> None:
+    slow, quick = wired_pair
     # Messages alone: one statement each. A change holds its chat's lock for as long as its round trips take, at both.
-    load = Load([daemon.url for daemon in pair], seed, rate=RATE, changes=False)
+    load = Load([daemon.url for daemon in wired_pair], seed, rate=RATE, changes=False)
 
     async def fault() -> None:
-        await linked(pair)
-        await load.seat(lambda number: pair[number % 2].url)
+        await linked(wired_pair)
+        await load.seat(lambda number: wired_pair[number % 2].url)
         begun = time.monotonic()
         await asyncio.sleep(BASELINE_S)
         baseline = [percentile([took for at, took in acks_at(load, daemon) if begun <= at < begun + BASELINE_S - 1], 0.99)
-                    for daemon in pair]
+                    for daemon in wired_pair]
         before = resident(slow)
         wire.delay_s = LATENCY_S / 2
         since, highest, answers = time.monotonic(), before, []
@@ -124,10 +102,4 @@ async def test_three_seconds_late(pair: list[Daemon], wire: Wire, seed: int) -> 
         assert max(took for _, took in answers) <= ANSWERED_WITHIN_S
         assert percentile(beside, 0.99) <= max(2 * baseline[1], NOISE_S)
 
-    async with load:
-        await load.run(1.0, fault)
-        print(f"seed {seed}: {summary(load.history)}")
-        print(load.report())
-        assert_clean(load.history)
-    for daemon in pair:
-        daemon.check()
+    await judge(load, wired_pair, fault)

@@ -13,9 +13,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import pytest
 import pytest_asyncio
 
-from rig.checker import assert_clean, summary
 from rig.client import Rest, a_chat, a_user
 from rig.daemon import Daemon, shared_secret
+from rig.judge import judge
 from rig.load import Load
 from rig.nodes import linked, metric
 from rig.postgres import PostgresCluster
@@ -57,13 +57,7 @@ async def judged(nodes: list[Daemon], seed: int, fault: Callable[[], Awaitable[N
         await fault()
         await linked(nodes)
 
-    async with load:
-        await load.run(1.0, meanwhile)
-        print(f"seed {seed}: {summary(load.history)}")
-        print(load.report())
-        assert_clean(load.history)
-    for daemon in nodes:
-        daemon.check()
+    await judge(load, nodes, meanwhile)
 
 
 async def test_partitions_and_kills(nodes: list[Daemon], wires: list[Wire], redis: RedisServer, seed: int,

@@ -9,9 +9,9 @@ from collections import defaultdict
 
 import pytest
 
-from rig.checker import assert_clean, summary
 from rig.client import Account, Rest, a_chat, a_user, an_id
 from rig.daemon import Daemon, shared_secret
+from rig.judge import judge
 from rig.load import Load
 from rig.postgres import PostgresCluster
 
@@ -117,13 +117,7 @@ async def test_devices_that_move_between_processes(pair: list[Daemon], seed: int
             await asyncio.sleep(chance.uniform(0, 0.5))
             await asyncio.to_thread(victim.start)
 
-    async with load:
-        await load.run(2.0, churn)
-        print(f"seed {seed}: {summary(load.history)}")
-        print(load.report())
-        assert_clean(load.history)
-    for daemon in pair:
-        daemon.check()
+    await judge(load, pair, churn, 2.0)
 
 
 async def test_a_mark_crosses_processes(pair: list[Daemon]) -> None:
