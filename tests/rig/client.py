@@ -70,14 +70,16 @@ class Reply:
 
 
 class Rest:
-    """One HTTP client. Paths that begin with / are used as they are; others go below /api/v1/."""
+    """One HTTP client. Paths that begin with / are used as they are; others go below /api/v1/. `source` is the address
+    that it connects from."""
 
     def __init__(self, url: str, token: str | None = None, connections: int = 100,
-                 tls: ssl.SSLContext | None = None) -> None:
+                 tls: ssl.SSLContext | None = None, source: str | None = None) -> None:
         self.url = url
         self.token = token
         self._connections = connections
         self._tls = tls
+        self._source = None if source is None else (source, 0)
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> "Rest":
@@ -95,7 +97,8 @@ class Rest:
     def session(self) -> aiohttp.ClientSession:
         if self._session is None:
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=self._connections, ssl=self._tls or True),
+                connector=aiohttp.TCPConnector(limit=self._connections, ssl=self._tls or True,
+                                               local_addr=self._source),
                 timeout=aiohttp.ClientTimeout(total=REQUEST_DEADLINE_S),
             )
         return self._session
