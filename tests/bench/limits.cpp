@@ -53,6 +53,13 @@ json measure(const bench::Flags& flags) {
     out["fan_out_beast"] = fan_out(folder, "beast", flags);
     out["fan_out_epoll"] = fan_out(folder, "epoll", flags);
     const bench::Postgres postgres(folder);
+    bench::InsertPlan paced;
+    paced.url = postgres.url("supd");
+    paced.keyed = true;
+    paced.seconds = static_cast<double>(flags.number("seconds"));
+    // The quiet one first, as in `direct`.
+    out["inserts_paced"] =
+        bench::measure_paced_inserts(paced, static_cast<double>(flags.number("open-rate")));
     for (const bool keyed : {false, true})
         for (const int rows : {50, 100, 200}) {
             bench::InsertPlan plan;
@@ -69,7 +76,8 @@ json measure(const bench::Flags& flags) {
 }  // namespace
 
 int main(int argc, char** argv) {
-    return bench::run_benchmark("limits", argc, argv,
-                                {{"serve", ""}, {"seconds", "5"}, {"members", "500"}, {"in-flight", "64"}},
-                                measure);
+    return bench::run_benchmark(
+        "limits", argc, argv,
+        {{"serve", ""}, {"seconds", "5"}, {"members", "500"}, {"in-flight", "64"}, {"open-rate", "1500"}},
+        measure);
 }

@@ -10,8 +10,11 @@
 #include <nlohmann/json.hpp>
 #include <poll.h>
 
+#include <algorithm>
 #include <array>
+#include <ctime>
 #include <memory>
+#include <random>
 #include <stdexcept>
 #include <vector>
 
@@ -64,7 +67,7 @@ struct Closer {
 
 class Writer {
 public:
-    Writer(const InsertPlan& plan, int shard) : plan_(plan), shard_(shard), texts_(plan.text_bytes) {
+    Writer(const InsertPlan& plan, int shard) : shard_(shard), texts_(plan.text_bytes) {
         connection_.reset(PQconnectdb(plan.url.c_str()));
         if (PQstatus(connection_.get()) != CONNECTION_OK)
             throw std::runtime_error(PQerrorMessage(connection_.get()));
@@ -76,11 +79,11 @@ public:
     }
     int fd() const { return PQsocket(connection_.get()); }
 
-    void start() {
-        BinaryArray chats(kUuid, plan_.rows), seqs(kInt8, plan_.rows), ids(kUuid, plan_.rows),
-            senders(kUuid, plan_.rows), bodies(kText, plan_.rows);
+    void start(int rows) {
+        BinaryArray chats(kUuid, rows), seqs(kInt8, rows), ids(kUuid, rows), senders(kUuid, rows),
+            bodies(kText, rows);
         std::string body(texts_.length(), ' ');
-        for (int i = 0; i < plan_.rows; ++i) {
+        for (int i = 0; i < rows; ++i) {
             const std::uint64_t n = next_++;
             const std::uint64_t chat = n % kChats * 2 + static_cast<std::uint64_t>(shard_);
             chats.add_uuid(mix(chat), mix(chat + 1));
@@ -130,7 +133,6 @@ public:
     std::uint64_t rows() const { return next_; }
 
 private:
-    const InsertPlan& plan_;
     int shard_;
     Texts texts_;
     std::unique_ptr<PGconn, Closer> connection_;
@@ -150,23 +152,67 @@ void make_table(const InsertPlan& plan) {
         throw std::runtime_error(PQresultErrorMessage(result.get()));
 }
 
-}  // namespace
-
-nlohmann::json measure_inserts(const InsertPlan& plan) {
+std::vector<std::unique_ptr<Writer>> make_writers(const InsertPlan& plan) {
     make_table(plan);
     std::vector<std::unique_ptr<Writer>> writers;
-    std::vector<pollfd> waits;
-    for (int i = 0; i < plan.connections; ++i) {
+    for (int i = 0; i < plan.connections; ++i)
         writers.push_back(std::make_unique<Writer>(plan, i));
-        waits.push_back({writers.back()->fd(), POLLIN, 0});
+    return writers;
+}
+
+std::vector<pollfd> waits_of(const std::vector<std::unique_ptr<Writer>>& writers) {
+    std::vector<pollfd> waits;
+    for (const auto& writer : writers)
+        waits.push_back({writer->fd(), POLLIN, 0});
+    return waits;
+}
+
+}  // namespace
+
+nlohmann::json measure_paced_inserts(const InsertPlan& plan, double per_second) {
+    const auto writers = make_writers(plan);
+    auto waits = waits_of(writers);
+    std::vector<std::vector<std::int64_t>> under_way(writers.size());  // when its rows were due
+    std::vector<std::int64_t> due;
+    std::mt19937_64 random(1);
+    std::exponential_distribution<double> gap(per_second / 1e9);
+    Histogram latency, of_commits;
+    const std::int64_t warm = now_ns() + 500'000'000;
+    const std::int64_t end = warm + static_cast<std::int64_t>(plan.seconds * 1e9);
+    std::int64_t next = now_ns();
+    for (std::int64_t now = next; now < end; now = now_ns()) {
+        for (; next <= now; next += static_cast<std::int64_t>(gap(random)))
+            due.push_back(next);
+        for (std::size_t i = 0; i < writers.size() && !due.empty(); ++i)
+            if (under_way[i].empty()) {
+                writers[i]->start(static_cast<int>(due.size()));
+                under_way[i].swap(due);
+            }
+        const timespec patience{0,
+                                static_cast<long>(std::clamp<std::int64_t>(next - now_ns(), 0, 999'999'999))};
+        ::ppoll(waits.data(), waits.size(), &patience, nullptr);
+        for (std::size_t i = 0; i < writers.size(); ++i) {
+            if (under_way[i].empty() || !writers[i]->take(of_commits)) continue;
+            for (const auto since : under_way[i])
+                if (since >= warm) latency.add(now_ns() - since);
+            under_way[i].clear();
+        }
     }
+    return {{"rows_per_s", rounded(static_cast<double>(latency.count()) / plan.seconds, 0)},
+            {"p50_ms", rounded(latency.quantile_ms(0.5))},
+            {"p99_ms", rounded(latency.quantile_ms(0.99))}};
+}
+
+nlohmann::json measure_inserts(const InsertPlan& plan) {
+    const auto writers = make_writers(plan);
+    auto waits = waits_of(writers);
     Histogram latency;
     std::uint64_t before = 0;
     const std::int64_t warm = now_ns() + 500'000'000;
     std::int64_t start = 0;
     std::int64_t end = warm + static_cast<std::int64_t>(plan.seconds * 1e9);
     for (auto& writer : writers)
-        writer->start();
+        writer->start(plan.rows);
     for (std::int64_t now = now_ns(); now < end; now = now_ns()) {
         if (start == 0 && now >= warm) {
             start = now;
@@ -176,7 +222,7 @@ nlohmann::json measure_inserts(const InsertPlan& plan) {
         }
         ::poll(waits.data(), waits.size(), 1000);
         for (auto& writer : writers)
-            if (writer->take(latency)) writer->start();
+            if (writer->take(latency)) writer->start(plan.rows);
     }
     std::uint64_t after = 0;
     const double seconds = static_cast<double>(now_ns() - start) / 1e9;

@@ -20,4 +20,9 @@ struct InsertPlan {
 // {"rows_per_s", "commits_per_s", "p50_ms", "p99_ms"}
 nlohmann::json measure_inserts(const InsertPlan& plan);
 
+// The same with rows that are due by a Poisson process: a connection that is free takes all that are due,
+// `plan.rows` is not looked at. The latency counts from the due time to the commit. {"rows_per_s", "p50_ms",
+// "p99_ms"}
+nlohmann::json measure_paced_inserts(const InsertPlan& plan, double per_second);
+
 }  // namespace bench
