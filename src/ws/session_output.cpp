@@ -147,7 +147,9 @@ void Session::flush() {
         !room_waiters_.empty())
         wake(room_waiters_);
     if (waiting == 0) {
-        if (state_ == State::closing) stream_->shutdown_write();
+        // Who can still be heard answers our close frame and is waited for: a proxy that saw the stream end
+        // would close both sides at once, and a client that was writing would lose the frame with its reason.
+        if (state_ == State::closing && decoder_.failed()) stream_->shutdown_write();
         return;
     }
     if (overflowing()) give_up_queue();

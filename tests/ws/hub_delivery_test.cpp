@@ -306,6 +306,9 @@ TEST_F(HubDelivery, a_slow_reader_is_cut_off_at_the_end_not_in_the_middle) {
         a.peer->take(SIZE_MAX);
         rig->settle();
         EXPECT_EQ(a.closed(), 4408U) << room;
+        EXPECT_FALSE(a.peer->ended) << "its answer is waited for";
+        a.peer->say(client_frame(kClose, "\x11\x38"));
+        rig->settle();
         EXPECT_TRUE(a.peer->ended);
         const auto got = a.seqs(chat);
         for (std::size_t i = 0; i < got.size(); ++i)

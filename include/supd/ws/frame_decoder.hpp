@@ -36,6 +36,9 @@ public:
     /// empty.
     Event next(std::span<char>& data);
 
+    /// After a fault: nothing more is read.
+    bool failed() const noexcept { return failed_; }
+
 private:
     Event fault(CloseCode code);
     bool parse_header(std::span<char>& data, Event& out);
