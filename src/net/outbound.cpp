@@ -11,10 +11,13 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cerrno>
 #include <csignal>
 #include <cstring>
 #include <ctime>
+#include <future>
+#include <thread>
 #include <utility>
 
 namespace supd::net {
@@ -53,6 +56,43 @@ bool is_address(const std::string& host) {
     std::array<unsigned char, 16> bytes{};
     return ::inet_pton(AF_INET, host.c_str(), bytes.data()) == 1 ||
            ::inet_pton(AF_INET6, host.c_str(), bytes.data()) == 1;
+}
+
+using Addresses = std::unique_ptr<addrinfo, void (*)(addrinfo*)>;
+
+Addresses addresses_of(const std::string& host, std::uint16_t port, int flags) {
+    addrinfo hints{};
+    hints.ai_socktype = SOCK_STREAM;
+    hints.ai_flags = AI_NUMERICSERV | flags;
+    addrinfo* list = nullptr;
+    const int failed = ::getaddrinfo(host.c_str(), std::to_string(port).c_str(), &hints, &list);
+    if (failed != 0) throw OutboundError(Kind::resolve, host + ": " + ::gai_strerror(failed));
+    return {list, ::freeaddrinfo};
+}
+
+std::atomic<int> g_look_ups{0};
+
+// Nothing interrupts getaddrinfo, which takes half a minute while no name server answers. So it runs on a
+// thread that shares nothing but the promise, and is left alone when it is late.
+Addresses look_up(const std::string& host, std::uint16_t port, SteadyClock::time_point until) {
+    if (is_address(host)) return addresses_of(host, port, AI_NUMERICHOST);
+    if (g_look_ups.fetch_add(1) >= kMaxLookUps) {
+        g_look_ups.fetch_sub(1);
+        throw OutboundError(Kind::resolve, host + ": too many look-ups are under way");
+    }
+    std::promise<Addresses> promise;
+    auto found = promise.get_future();
+    std::thread([host, port, promise = std::move(promise)]() mutable {
+        try {
+            promise.set_value(addresses_of(host, port, 0));
+        } catch (...) {
+            promise.set_exception(std::current_exception());
+        }
+        g_look_ups.fetch_sub(1);
+    }).detach();
+    if (found.wait_until(until) != std::future_status::ready)
+        throw OutboundError(Kind::timeout, host + ": the name was not found in time");
+    return found.get();
 }
 
 }  // namespace
@@ -100,16 +140,9 @@ struct Outbound::Impl {
     }
 
     void connect() {
-        addrinfo hints{};
-        hints.ai_socktype = SOCK_STREAM;
-        hints.ai_flags = AI_NUMERICSERV;
-        addrinfo* list = nullptr;
-        const int failed =
-            ::getaddrinfo(options.host.c_str(), std::to_string(options.port).c_str(), &hints, &list);
-        if (failed != 0) throw OutboundError(Kind::resolve, options.host + ": " + ::gai_strerror(failed));
-        const std::unique_ptr<addrinfo, void (*)(addrinfo*)> owner(list, ::freeaddrinfo);
+        const auto found = look_up(options.host, options.port, until);
         int error = ECONNREFUSED;
-        for (const auto* one = list; one != nullptr && fd < 0; one = one->ai_next)
+        for (const auto* one = found.get(); one != nullptr && fd < 0; one = one->ai_next)
             error = try_address(*one);
         if (fd < 0) throw OutboundError(Kind::connect, where() + ": " + std::strerror(error));
     }

@@ -88,6 +88,16 @@ TEST(Fetch, ByLengthChunkedAndToTheEnd) {
     }
 }
 
+TEST(Fetch, LooksNamesUpWithinItsTime) {
+    const Once server("HTTP/1.1 204 No Content\r\n\r\n");
+    auto request = server.request();
+    request.url.host = "localhost";
+    EXPECT_EQ(fetch(request).status, 204);
+    request.url.host = "no-such-name.invalid";
+    request.timeout = std::chrono::milliseconds(0);
+    EXPECT_THROW(fetch(request), net::OutboundError);
+}
+
 TEST(Fetch, AnAnswerBeforeTheBodyIsRead) {
     const Once server("HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n");
     auto request = server.request();

@@ -1,6 +1,7 @@
 // One connection from supd to somewhere else, plain or TLS: blocking, with one deadline for all of it. For
 // commands and for threads of their own, never on an io thread. One thread at a time. The trusted roots are
-// OpenSSL's (SSL_CERT_FILE, SSL_CERT_DIR). The deadline does not reach the system's name resolver.
+// OpenSSL's (SSL_CERT_FILE, SSL_CERT_DIR). A name is looked up on a thread of its own, which the deadline
+// leaves behind.
 #pragma once
 
 #include <chrono>
@@ -21,6 +22,9 @@ struct OutboundOptions {
     std::string ca_file;  ///< PEM; trusted instead of OpenSSL's roots
     std::chrono::milliseconds timeout{5000};  ///< from the constructor to the end of the last call
 };
+
+/// Look-ups at once that no name server has answered, in the process; more are refused.
+inline constexpr int kMaxLookUps = 8;
 
 class OutboundError : public std::runtime_error {
 public:
