@@ -6,6 +6,8 @@
 #include <supd/base/log.hpp>
 #include <supd/chatlog/writer.hpp>
 #include <supd/db/async_connection.hpp>
+#include <supd/trace/carrier.hpp>
+#include <supd/trace/span.hpp>
 
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/post.hpp>
@@ -36,6 +38,7 @@ struct Pending {
     std::function<void(const Receipt&)> done;
     std::size_t thread = 0;
     base::Monotonic::time_point queued;
+    trace::Span span;  // from here to the answer
 };
 
 }  // namespace
@@ -70,6 +73,7 @@ public:
             queued_bytes_.load(std::memory_order_relaxed) > kMaxQueuedBytes) {
             queued_.fetch_sub(1, std::memory_order_relaxed);
             queued_bytes_.fetch_sub(bytes, std::memory_order_relaxed);
+            pending.span.fail("overloaded");
             // Never from within submit: a coroutine that waits for the answer has not been suspended yet.
             asio::post(threads_.context(pending.thread),
                        [done = std::move(pending.done)] { done(Receipt{Outcome::overloaded}); });
@@ -256,8 +260,10 @@ private:
         queued_bytes_.fetch_sub(bytes, std::memory_order_relaxed);
         using Answers = std::vector<std::pair<std::function<void(const Receipt&)>, Receipt>>;
         std::vector<Answers> by_thread(threads_.size());
-        for (std::size_t i = 0; i < batch_.size(); ++i)
+        for (std::size_t i = 0; i < batch_.size(); ++i) {
+            if (batch_[i].span) describe(batch_[i].span, receipts[i].outcome);
             by_thread[batch_[i].thread].emplace_back(std::move(batch_[i].done), receipts[i]);
+        }
         batch_.clear();
         for (std::size_t i = 0; i < by_thread.size(); ++i) {
             if (by_thread[i].empty()) continue;
@@ -266,6 +272,13 @@ private:
                     done(receipt);
             });
         }
+    }
+
+    void describe(trace::Span& span, Outcome outcome) const {
+        span.set("db.system.name", "postgresql");
+        span.set("db.operation.batch.size", static_cast<std::int64_t>(batch_.size()));
+        if (outcome == Outcome::unknown) span.fail("commit_unknown");
+        if (outcome == Outcome::overloaded) span.fail("overloaded");
     }
 
     void give_up_on_old() {
@@ -325,24 +338,27 @@ void Writer::stop() {
         lane->stop();
 }
 
-void Writer::submit(Draft draft, std::function<void(const Receipt&)> done) {
+void Writer::submit(Draft draft, std::function<void(const Receipt&)> done, const trace::Context& parent) {
     auto& lane = *lanes_[std::hash<ChatId>{}(draft.chat) % lanes_.size()];
     Pending pending;
     pending.draft = std::move(draft);
     pending.done = std::move(done);
     pending.thread = async::IoThreads::current();
     pending.queued = base::Monotonic::now();
+    pending.span = trace::child_of(parent, trace::Kind::client, "postgresql append_messages");
     lane.submit(std::move(pending));
 }
 
 asio::awaitable<Receipt> Writer::append(Draft draft) {
     Receipt out;
+    const auto parent = trace::carried(co_await asio::this_coro::executor);
     auto start = [&](auto handler) {
         auto shared = std::make_shared<decltype(handler)>(std::move(handler));
-        submit(std::move(draft), [&out, shared](const Receipt& receipt) {
+        auto done = [&out, shared](const Receipt& receipt) {
             out = receipt;
             std::move (*shared)();
-        });
+        };
+        submit(std::move(draft), std::move(done), parent);
     };
     co_await asio::async_initiate<const asio::use_awaitable_t<>, void()>(start, asio::use_awaitable);
     co_return out;

@@ -2,6 +2,7 @@
 
 #include <supd/base/log.hpp>
 #include <supd/db/database.hpp>
+#include <supd/trace/carrier.hpp>
 
 #include <libpq-fe.h>
 
@@ -188,6 +189,12 @@ Database::Database(DatabaseOptions options)
 }
 
 Database::~Database() = default;
+
+trace::Span Database::begin_span(const asio::any_io_executor& executor) {
+    auto span = trace::child_of(trace::carried(executor), trace::Kind::client, "postgresql transaction");
+    if (span) span.set("db.system.name", "postgresql");
+    return span;
+}
 
 asio::awaitable<Contact> Database::contact() {
     auto ask = [](Transaction& tx) {

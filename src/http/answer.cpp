@@ -155,7 +155,8 @@ Reply options_reply(const Head& head, const std::vector<std::string_view>& allow
     if (!cors || !head.header("access-control-request-method")) return out;
     out.headers.emplace_back("Access-Control-Allow-Methods", methods);
     out.headers.emplace_back("Access-Control-Allow-Headers",
-                             "Authorization, Content-Type, Idempotency-Key, X-Request-Id, X-Correlation-Id");
+                             "Authorization, Content-Type, Idempotency-Key, X-Request-Id, X-Correlation-Id, "
+                             "traceparent");
     out.headers.emplace_back("Access-Control-Max-Age", "7200");
     return out;
 }

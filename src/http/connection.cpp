@@ -50,6 +50,7 @@ struct Connection::Exchange {
     std::string_view operation;
     std::string_view method;
     std::string request_id;
+    trace::Span span;  // ends when the answer is sent
 };
 
 Connection::Connection(ServerState& server, std::unique_ptr<net::Stream> stream)
@@ -141,7 +142,7 @@ asio::awaitable<std::size_t> Connection::read_head() {
 }
 
 asio::awaitable<Connection::Next> Connection::exchange(std::size_t head_size) {
-    Exchange now{Clock::now(), "malformed", "other", ""};
+    Exchange now{Clock::now(), "malformed", "other", "", {}};
     std::string head_bytes(waiting().substr(0, head_size));
     consume(head_size);
     ++requests_;
@@ -175,6 +176,7 @@ asio::awaitable<Connection::Next> Connection::exchange(std::size_t head_size) {
         plan = plan_upgrade(server_, request);
         if (!plan.refusal) {
             now.operation = "websocket";
+            now.span = begin_span(server_, head, request.path);
             record(now, 101);
             request.headers = std::move(head.headers);
             std::string leftover(waiting());
@@ -186,6 +188,7 @@ asio::awaitable<Connection::Next> Connection::exchange(std::size_t head_size) {
         plan = plan_without_upgrade(head, now.request_id);
     }
     now.operation = plan.operation;
+    now.span = begin_span(server_, head, plan.route ? plan.route->path : "");
     const std::uint64_t body_limit = plan.route ? plan.route->body_limit : 0;
     request.headers = std::move(head.headers);
 
@@ -209,7 +212,7 @@ asio::awaitable<Connection::Next> Connection::exchange(std::size_t head_size) {
         reply = std::move(*plan.refusal);
     } else {
         stream_->set_deadline(Clock::now() + kRequestDeadline, OnDeadline::close);
-        reply = co_await run_route(server_, *plan.route, std::move(request));
+        reply = co_await run_route(server_, *plan.route, std::move(request), now.span.context());
     }
     add_rate_headers(reply, plan.verdict);
     context.close = context.close || unread || server_.draining;
@@ -260,7 +263,7 @@ asio::awaitable<bool> Connection::read_body(const Head& head, std::string head_b
 
 // A request that could not be read: its problem is the last thing said here.
 asio::awaitable<void> Connection::refuse(Fault fault) {
-    Exchange now{Clock::now(), "malformed", "other", base::Id<void>::make().text()};
+    Exchange now{Clock::now(), "malformed", "other", base::Id<void>::make().text(), {}};
     AnswerContext context;
     context.request_id = now.request_id;
     context.secure = stream_->secure();
@@ -292,10 +295,23 @@ asio::awaitable<void> Connection::linger() {
     }
 }
 
-void Connection::record(const Exchange& done, int status) const {
+void Connection::record(Exchange& done, int status) const {
     const auto seconds = std::chrono::duration<double>(Clock::now() - done.begun).count();
     const_cast<RequestMetrics&>(server_.metrics).count(done.operation, done.method, status, seconds);
+    if (done.span) {
+        done.span.set("http.response.status_code", status);
+        if (status >= 500) done.span.fail(std::to_string(status));
+    }
     if (!server_.options.access_log) return;
+    if (done.span) {
+        base::log::info("request", {{"request_id", done.request_id},
+                                    {"trace_id", trace::text_of(done.span.context().trace)},
+                                    {"operation", done.operation},
+                                    {"method", done.method},
+                                    {"status", status},
+                                    {"duration_ms", seconds * 1000}});
+        return;
+    }
     base::log::info("request", {{"request_id", done.request_id},
                                 {"operation", done.operation},
                                 {"method", done.method},

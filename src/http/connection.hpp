@@ -42,7 +42,7 @@ private:
     asio::awaitable<bool> send(Reply reply, AnswerContext context);
     asio::awaitable<void> linger();
     bool skip_unread_body(const Head& head);
-    void record(const Exchange& done, int status) const;
+    void record(Exchange& done, int status) const;
 
     ServerState& server_;
     std::unique_ptr<net::Stream> stream_;

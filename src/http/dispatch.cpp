@@ -3,8 +3,11 @@
 #include "client_address.hpp"
 #include "target.hpp"
 
+#include <supd/async/run_on.hpp>
 #include <supd/base/log.hpp>
 #include <supd/http/idempotency.hpp>
+#include <supd/trace/carrier.hpp>
+#include <supd/trace/tracer.hpp>
 
 #include <algorithm>
 #include <typeinfo>
@@ -218,6 +221,31 @@ asio::awaitable<Reply> run_once(IdempotencyStore& store, const Route& route, Req
     co_return reply;
 }
 
+asio::awaitable<Reply> answer_route(const ServerState& server, const Route& route, Request request) {
+    auto* store = server.services.idempotency;
+    const auto key = request.header("idempotency-key");
+    // Passwords travel in bodies of class auth: nothing is kept of those, not even a digest.
+    if (!store || !key || request.method != "POST" || !request.caller_ || route.limit == Limit::auth)
+        co_return co_await run_handler(route, std::move(request));
+
+    const std::string request_id = request.request_id;
+    std::string own_key(*key);
+    std::exception_ptr thrown;
+    Reply reply;
+    try {
+        reply = co_await run_once(*store, route, std::move(request), std::move(own_key));
+    } catch (...) {
+        thrown = std::current_exception();
+    }
+    if (thrown) reply = reply_of(thrown, route.operation, request_id);
+    co_return reply;
+}
+
+asio::awaitable<Reply> run_under(trace::Context context, asio::awaitable<Reply> run) {
+    auto executor = trace::carry(co_await asio::this_coro::executor, context);
+    co_return co_await async::run_on(std::move(executor), std::move(run));
+}
+
 }  // namespace
 
 Request make_request(const Head& head, const ServerState& server, const net::Stream& stream) {
@@ -256,24 +284,23 @@ Plan plan_upgrade(const ServerState& server, const Request& request) {
     return plan;
 }
 
-asio::awaitable<Reply> run_route(const ServerState& server, const Route& route, Request request) {
-    auto* store = server.services.idempotency;
-    const auto key = request.header("idempotency-key");
-    // Passwords travel in bodies of class auth: nothing is kept of those, not even a digest.
-    if (!store || !key || request.method != "POST" || !request.caller_ || route.limit == Limit::auth)
-        co_return co_await run_handler(route, std::move(request));
+trace::Span begin_span(const ServerState& server, const Head& head, std::string_view path) {
+    auto* tracer = server.services.tracer;
+    if (!tracer) return {};
+    const auto method = known_method(head.method);
+    std::string name(method == "other" ? "HTTP" : method);
+    if (!path.empty()) name.append(" ").append(path);
+    auto span = tracer->begin(trace::Kind::server, name, trace::parent_of(head.headers));
+    span.set("http.request.method", method == "other" ? "_OTHER" : method);
+    if (!path.empty()) span.set("http.route", path);
+    return span;
+}
 
-    const std::string request_id = request.request_id;
-    std::string own_key(*key);
-    std::exception_ptr thrown;
-    Reply reply;
-    try {
-        reply = co_await run_once(*store, route, std::move(request), std::move(own_key));
-    } catch (...) {
-        thrown = std::current_exception();
-    }
-    if (thrown) reply = reply_of(thrown, route.operation, request_id);
-    co_return reply;
+asio::awaitable<Reply> run_route(const ServerState& server, const Route& route, Request request,
+                                 trace::Context context) {
+    auto run = answer_route(server, route, std::move(request));
+    if (!context.recorded()) return run;  // no frame of our own
+    return run_under(context, std::move(run));
 }
 
 }  // namespace supd::http

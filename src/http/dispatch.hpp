@@ -5,6 +5,8 @@
 #include "head.hpp"
 #include "server_state.hpp"
 
+#include <supd/trace/span.hpp>
+
 #include <optional>
 #include <string_view>
 
@@ -25,7 +27,11 @@ Request make_request(const Head& head, const ServerState& server, const net::Str
 Plan plan_request(const ServerState& server, const Head& head, Request& request);
 /// For a WebSocket: the rate limit of the address only, the endpoint asks for the rest. Never throws.
 Plan plan_upgrade(const ServerState& server, const Request& request);
-/// Runs the handler; never throws.
-asio::awaitable<Reply> run_route(const ServerState& server, const Route& route, Request request);
+/// Of the whole request, named by the route's path (empty: there is none); continues the client's trace.
+/// Nothing without a tracer.
+trace::Span begin_span(const ServerState& server, const Head& head, std::string_view path);
+/// Runs the handler under `context`; never throws.
+asio::awaitable<Reply> run_route(const ServerState& server, const Route& route, Request request,
+                                 trace::Context context);
 
 }  // namespace supd::http

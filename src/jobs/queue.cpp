@@ -207,11 +207,10 @@ asio::awaitable<void> Queue::State::work(std::shared_ptr<State> self) {
             }
             for (const auto& job : look.jobs) {
                 self->held.emplace(job.fence, job);
-                self->group.spawn(self->executor, run_job(self, job));
+                self->start_job(job);
             }
             for (const auto& name : look.schedules)
-                if (self->running_schedules.insert(name).second)
-                    self->group.spawn(self->executor, run_schedule(self, name));
+                if (self->running_schedules.insert(name).second) self->start_schedule(name);
             if (look.next_due) pause = std::min(pause, *look.next_due + milliseconds(1));
         } catch (const db::ConstraintViolation&) {
             // Somebody asked for the same key while a lost job was being returned: it is looked at again next

@@ -4,6 +4,7 @@
 #include <supd/async/task_group.hpp>
 #include <supd/base/clock.hpp>
 #include <supd/jobs/queue.hpp>
+#include <supd/trace/span.hpp>
 
 #include <boost/asio/steady_timer.hpp>
 
@@ -65,10 +66,14 @@ struct Queue::State : std::enable_shared_from_this<Queue::State> {
     // Queue.
     static asio::awaitable<void> work(std::shared_ptr<State> self);
     static asio::awaitable<void> close(std::shared_ptr<State> self, std::chrono::milliseconds grace);
-    static asio::awaitable<void> run_job(std::shared_ptr<State> self, Job job);
-    static asio::awaitable<void> run_schedule(std::shared_ptr<State> self, std::string name);
+    static asio::awaitable<void> run_job(std::shared_ptr<State> self, Job job, trace::Span span);
+    static asio::awaitable<void> run_schedule(std::shared_ptr<State> self, std::string name,
+                                              trace::Span span);
 
     // run_job.cpp
+    void start_job(const Job& job);
+    void start_schedule(const std::string& name);
+    trace::Span begin_span(std::string_view kind) const;
     struct Failure {
         std::string code;
         bool permanent = false;

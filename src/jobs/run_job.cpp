@@ -2,6 +2,8 @@
 #include "store.hpp"
 
 #include <supd/base/log.hpp>
+#include <supd/trace/carrier.hpp>
+#include <supd/trace/tracer.hpp>
 
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/use_awaitable.hpp>
@@ -40,7 +42,28 @@ void Queue::State::ended(const Job& job, Outcome outcome, base::Monotonic::time_
     slot_free();
 }
 
-asio::awaitable<void> Queue::State::run_job(std::shared_ptr<State> self, Job job) {
+trace::Span Queue::State::begin_span(std::string_view kind) const {
+    if (!options.tracer) return {};
+    auto span = options.tracer->begin(trace::Kind::consumer, "process " + std::string(kind));
+    span.set("messaging.system", "supd");
+    span.set("messaging.operation.type", "process");
+    span.set("messaging.destination.name", kind);
+    return span;
+}
+
+void Queue::State::start_job(const Job& job) {
+    auto span = begin_span(job.kind);
+    auto traced = trace::carry(executor, span.context());
+    group.spawn(std::move(traced), run_job(shared_from_this(), job, std::move(span)));
+}
+
+void Queue::State::start_schedule(const std::string& name) {
+    auto span = begin_span(name);
+    auto traced = trace::carry(executor, span.context());
+    group.spawn(std::move(traced), run_schedule(shared_from_this(), name, std::move(span)));
+}
+
+asio::awaitable<void> Queue::State::run_job(std::shared_ptr<State> self, Job job, trace::Span span) {
     const auto began = base::Monotonic::now();
     Outcome outcome = Outcome::fenced;
     try {
@@ -61,6 +84,7 @@ asio::awaitable<void> Queue::State::run_job(std::shared_ptr<State> self, Job job
         base::log::error("job_left_to_its_lease",
                          {{"job_id", job.id}, {"kind", job.kind}, {"code", code_of(error)}});
     }
+    if (outcome != Outcome::done) span.fail(name_of(outcome));
     self->ended(job, outcome, began);
 }
 
@@ -144,7 +168,8 @@ asio::awaitable<Outcome> Queue::State::fail(Job job, Failure failure) {
     co_return last ? Outcome::dead : Outcome::retried;
 }
 
-asio::awaitable<void> Queue::State::run_schedule(std::shared_ptr<State> self, std::string name) {
+asio::awaitable<void> Queue::State::run_schedule(std::shared_ptr<State> self, std::string name,
+                                                 trace::Span span) {
     const auto began = base::Monotonic::now();
     const auto& schedule = self->schedules.at(name);
     Outcome outcome = Outcome::done;
@@ -162,6 +187,7 @@ asio::awaitable<void> Queue::State::run_schedule(std::shared_ptr<State> self, st
     }
     if (failure) {
         outcome = Outcome::retried;
+        span.fail(*failure);
         base::log::warn("schedule_failed", {{"name", name}, {"code", *failure}});
         const double random = self->random();
         auto record = [&](db::Transaction& tx) {

@@ -42,6 +42,7 @@ void on_message(Context& context, ws::Command command, std::function<void()> don
     const auto id = draft.id;
     const auto chat = draft.chat;
     command.drop_data();
+    const auto parent = command.trace();
     auto answer = [command = std::move(command), done = std::move(done), id,
                    chat](const chatlog::Receipt& receipt) {
         try {
@@ -52,7 +53,7 @@ void on_message(Context& context, ws::Command command, std::function<void()> don
         }
         done();
     };
-    context.writer.submit(std::move(draft), std::move(answer));
+    context.writer.submit(std::move(draft), std::move(answer), parent);
 }
 
 asio::awaitable<std::string> on_edit(Context& context, ws::Command command) {

@@ -1,3 +1,4 @@
+#include <supd/trace/span.hpp>
 #include <supd/ws/commands.hpp>
 #include <supd/ws/session.hpp>
 
@@ -8,15 +9,25 @@
 namespace supd::ws {
 
 Command::Command(std::shared_ptr<Session> session, http::Caller caller, std::string ref,
-                 std::shared_ptr<const nlohmann::json> data)
-    : session_(std::move(session)), caller_(caller), ref_(std::move(ref)), data_(std::move(data)) {}
+                 std::shared_ptr<const nlohmann::json> data, std::shared_ptr<trace::Span> span)
+    : session_(std::move(session)),
+      caller_(caller),
+      ref_(std::move(ref)),
+      data_(std::move(data)),
+      span_(std::move(span)) {}
 
 void Command::ack(std::string_view data_json) const {
     session_->send_ack(ref_, data_json);
 }
 
 void Command::refuse(const base::Error& error) const {
+    if (span_ && error.status() >= 500) span_->fail(error.code());
     session_->send_error(ref_, error);
+}
+
+const trace::Context& Command::trace() const noexcept {
+    static constexpr trace::Context kNone;
+    return span_ ? span_->context() : kNone;
 }
 
 void Commands::add(CommandRow row) {

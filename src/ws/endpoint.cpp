@@ -2,6 +2,7 @@
 
 #include <supd/base/log.hpp>
 #include <supd/http/refusal.hpp>
+#include <supd/trace/tracer.hpp>
 #include <supd/ws/endpoint.hpp>
 
 #include <boost/asio/post.hpp>
@@ -147,6 +148,9 @@ void Endpoint::upgrade(http::Request request, std::unique_ptr<net::Stream> strea
     auto& shard = here();
     auto session = std::make_shared<Session>(*this, std::move(stream), deflate, next_socket_.fetch_add(1));
     shard.sessions.emplace(session->socket_id(), session);
+    if (tracer_)
+        if (const auto parent = trace::parent_of(request.headers))
+            shard.parents.emplace(session->socket_id(), *parent);
     shard.count.store(shard.sessions.size(), std::memory_order_relaxed);
     session->queue_.push_back(Frame::raw(std::move(answer)));
     session->start(std::move(leftover), caller);
@@ -162,6 +166,15 @@ void Endpoint::admit(const http::Caller& caller) const {
 void Endpoint::admit_write(const http::Caller& caller) const {
     if (limiter_ && options_.limit_commands)
         limiter_->require(http::Limit::message, http::RateLimiter::user_key(caller.user));
+}
+
+std::shared_ptr<trace::Span> Endpoint::begin_span(const Session& session, std::string_view command) {
+    if (!tracer_) return nullptr;
+    const auto& parents = here().parents;
+    const auto at = parents.find(session.socket_id());
+    const auto parent = at == parents.end() ? std::nullopt : std::optional(at->second);
+    auto span = tracer_->begin(trace::Kind::server, "ws " + std::string(command), parent);
+    return span ? std::make_shared<trace::Span>(std::move(span)) : nullptr;
 }
 
 // Runs only while the thread has sockets: a daemon at rest wakes for nothing.
@@ -193,6 +206,7 @@ void Endpoint::forget(Session& session) {
     if (session.authenticated())
         for (const auto& call : disconnected_)
             call(session.caller());
+    shard.parents.erase(session.socket_id());
     shard.sessions.erase(session.socket_id());
     shard.count.store(shard.sessions.size(), std::memory_order_relaxed);
     if (shard.sessions.empty()) {  // the tick rests

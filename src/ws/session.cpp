@@ -3,6 +3,8 @@
 #include <supd/base/json.hpp>
 #include <supd/base/json_text.hpp>
 #include <supd/base/log.hpp>
+#include <supd/trace/carrier.hpp>
+#include <supd/trace/span.hpp>
 #include <supd/ws/session.hpp>
 
 #include <boost/asio/as_tuple.hpp>
@@ -282,7 +284,7 @@ void Session::run_command(const std::string& type, const std::string& ref,
                     ? kNoData
                     : std::shared_ptr<const nlohmann::json>(document, &*at);
     auto self = shared_from_this();
-    Command command(self, *caller_, ref, std::move(data));
+    Command command(self, *caller_, ref, std::move(data), endpoint_.begin_span(*this, row->type));
     if (row->pipelined) {
         ++pipelined_;
         auto done = [self] {
@@ -299,7 +301,8 @@ void Session::run_command(const std::string& type, const std::string& ref,
     }
     auto start = [this, self, row, command] {
         blocked_ = true;
-        endpoint_.here().tasks.spawn(stream_->executor(), run_ordered(self, row, command));
+        endpoint_.here().tasks.spawn(trace::carry(stream_->executor(), command.trace()),
+                                     run_ordered(self, row, command));
     };
     if (pipelined_ > 0)
         waiting_ordered_ = std::move(start);
@@ -320,7 +323,7 @@ asio::awaitable<void> Session::run_ordered(std::shared_ptr<Session> self, const 
         refused = base::Error(500, "internal", "Something went wrong on our side.");
     }
     if (refused)
-        self->send_error(command.ref(), *refused);
+        command.refuse(*refused);
     else if (!answer.empty())
         self->send_ack(command.ref(), answer);
     self->blocked_ = false;

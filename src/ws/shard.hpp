@@ -2,6 +2,7 @@
 #pragma once
 
 #include <supd/async/task_group.hpp>
+#include <supd/trace/context.hpp>
 #include <supd/ws/endpoint.hpp>
 #include <supd/ws/session.hpp>
 
@@ -31,6 +32,7 @@ struct Endpoint::Shard {
     asio::steady_timer tick;
     bool ticking = false;
     std::unordered_map<std::uint64_t, std::shared_ptr<Session>> sessions;
+    std::unordered_map<std::uint64_t, trace::Context> parents;  // of sockets whose upgrade named a trace
     std::vector<std::shared_ptr<Session>> dirty;
     bool flush_posted = false;
     std::array<char, kReadBuffer> buffer;  // shared by all sessions of the thread: an idle one holds none

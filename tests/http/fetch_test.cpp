@@ -1,3 +1,5 @@
+#include "trace/collector.hpp"
+
 #include <supd/http/fetch.hpp>
 
 #include <boost/asio/io_context.hpp>
@@ -86,6 +88,27 @@ TEST(Fetch, ByLengthChunkedAndToTheEnd) {
         EXPECT_EQ(got.local_address, "127.0.0.1");
         EXPECT_TRUE(server.received().starts_with("GET /base/x HTTP/1.1\r\n")) << server.received();
     }
+}
+
+TEST(Fetch, CarriesTheTraceOfItsThread) {
+    const std::string ok = "HTTP/1.1 204 No Content\r\n\r\n";
+    trace::ScriptedCollector collector;
+    trace::Tracer tracer(collector.options());
+    const auto span = tracer.begin(trace::Kind::server, "x");
+    const auto asked = [&](const trace::Context& context) {
+        const Once server(ok);
+        const trace::Active active(context);
+        fetch(server.request());
+        server.wait();
+        return server.received();
+    };
+    const auto header = "\r\ntraceparent: " + trace::format_traceparent(span.context()) + "\r\n";
+    EXPECT_NE(asked(span.context()).find(header), std::string::npos);
+    EXPECT_EQ(asked(trace::Context{}).find("traceparent"), std::string::npos);
+    const Once server(ok);
+    fetch(server.request());
+    server.wait();
+    EXPECT_EQ(server.received().find("traceparent"), std::string::npos);
 }
 
 TEST(Fetch, LooksNamesUpWithinItsTime) {

@@ -158,7 +158,8 @@ TEST(Answers, SecurityHeadersAndCors) {
     const auto allowed = loop.ask(preflight + "https://app.example\r\n\r\n");
     EXPECT_EQ(allowed.status, 204);
     EXPECT_EQ(allowed.header("Access-Control-Allow-Methods"), "GET, HEAD, PATCH, OPTIONS");
-    EXPECT_NE(allowed.header("Access-Control-Allow-Headers").find("Authorization"), std::string::npos);
+    for (const auto* name : {"Authorization", "traceparent"})
+        EXPECT_NE(allowed.header("Access-Control-Allow-Headers").find(name), std::string::npos);
     EXPECT_EQ(loop.ask(preflight + "https://evil.example\r\n\r\n").header("Access-Control-Allow-Methods"),
               "");
     EXPECT_EQ(loop.ask("OPTIONS /nothing HTTP/1.1\r\nHost: x\r\n\r\n").status, 404);

@@ -18,12 +18,12 @@ enum class Level { debug, info, warn, error };
 
 /// What a line may hold. Add a name here only for things that are never content, secrets or personal data.
 inline constexpr std::string_view kFields[] = {
-    "admin_url", "attempt",  "bytes",       "chat_id", "code",   "connections", "count",      "detail",
-    "device_id", "drop",     "duration_ms", "epoch",   "error",  "file",        "group",      "job",
-    "job_id",    "kind",     "level",       "limit",   "method", "migration",   "mode",       "module",
-    "name",      "node",     "operation",   "pid",     "port",   "reason",      "request_id", "session_id",
-    "signal",    "sqlstate", "state",       "status",  "thread", "total",       "url",        "user_id",
-    "version",   "worker",   "listener",
+    "admin_url", "attempt",  "bytes",       "chat_id",  "code",   "connections", "count",      "detail",
+    "device_id", "drop",     "duration_ms", "epoch",    "error",  "file",        "group",      "job",
+    "job_id",    "kind",     "level",       "limit",    "method", "migration",   "mode",       "module",
+    "name",      "node",     "operation",   "pid",      "port",   "reason",      "request_id", "session_id",
+    "signal",    "sqlstate", "state",       "status",   "thread", "total",       "url",        "user_id",
+    "version",   "worker",   "listener",    "trace_id",
 };
 
 /// The name of a field; one that is not in kFields does not compile.

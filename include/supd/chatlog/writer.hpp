@@ -7,6 +7,7 @@
 #include <supd/async/io_threads.hpp>
 #include <supd/base/error.hpp>
 #include <supd/chatlog/log.hpp>
+#include <supd/trace/context.hpp>
 
 #include <array>
 #include <functional>
@@ -76,8 +77,8 @@ public:
     void stop();
 
     /// `done` is called on the io thread that called submit, after COMMIT and after the hub was told, in the
-    /// order of submission for one chat. Io threads only.
-    void submit(Draft draft, std::function<void(const Receipt&)> done);
+    /// order of submission for one chat. `parent`: of the span from here to the answer. Io threads only.
+    void submit(Draft draft, std::function<void(const Receipt&)> done, const trace::Context& parent = {});
     /// The same for a coroutine on an io thread.
     asio::awaitable<Receipt> append(Draft draft);
 

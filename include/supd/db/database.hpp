@@ -3,6 +3,7 @@
 
 #include <supd/async/blocking_pool.hpp>
 #include <supd/db/transaction.hpp>
+#include <supd/trace/span.hpp>
 
 #include <atomic>
 #include <chrono>
@@ -90,14 +91,21 @@ public:
     /// what is thrown. Not cancelled by anything: the coroutine always waits for the outcome.
     template <class F>
     asio::awaitable<std::invoke_result_t<F&, Transaction&>> transact(Access access, F fn) {
-        auto hop = [this, access, &fn](std::size_t worker) {
+        auto span = begin_span(co_await asio::this_coro::executor);
+        auto hop = [this, access, &fn, &span](std::size_t worker) {
+            const trace::Active active(span.context());
             auto done = [&](Transaction& tx) {
                 last_success_.store(base::Monotonic::now(), std::memory_order_relaxed);
                 return fn(tx);
             };
             return connections_[worker]->transact(access, done);
         };
-        co_return co_await pool_.run(std::ref(hop));
+        try {
+            co_return co_await pool_.run(std::ref(hop));
+        } catch (...) {
+            span.fail_by_exception();
+            throw;
+        }
     }
     template <class F>
     asio::awaitable<std::invoke_result_t<F&, Transaction&>> transact(F fn) {
@@ -110,6 +118,9 @@ public:
     asio::awaitable<Contact> contact();
 
 private:
+    /// Of a transaction, with its wait for a connection; under what the coroutine's executor carries.
+    static trace::Span begin_span(const asio::any_io_executor& executor);
+
     DatabaseOptions options_;
     std::vector<std::unique_ptr<Connection>> connections_;
     std::atomic<base::Monotonic::time_point> last_success_{};

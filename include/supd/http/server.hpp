@@ -17,6 +17,10 @@
 #include <string>
 #include <vector>
 
+namespace supd::trace {
+class Tracer;
+}
+
 namespace supd::http {
 
 class IdempotencyStore;
@@ -30,12 +34,14 @@ struct ServerOptions {
 };
 
 /// What the server asks while it answers. Pointers may be null: no authenticator = every token is refused, no
-/// limiter = no limits, no idempotency = the header is ignored. All must outlive the server.
+/// limiter = no limits, no idempotency = the header is ignored, no tracer = no traces. All must outlive the
+/// server.
 struct ServerServices {
     const Authenticator* authenticator = nullptr;
     RateLimiter* limiter = nullptr;
     IdempotencyStore* idempotency = nullptr;
     metrics::Registry* metrics = nullptr;
+    trace::Tracer* tracer = nullptr;
 };
 
 /// Called on the connection's io thread with the request (no body), the connection, and bytes that the client

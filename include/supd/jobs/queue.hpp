@@ -23,6 +23,10 @@
 #include <string>
 #include <string_view>
 
+namespace supd::trace {
+class Tracer;
+}
+
 namespace supd::jobs {
 
 namespace asio = boost::asio;
@@ -88,8 +92,9 @@ struct Options {
     std::chrono::milliseconds idle_poll{5000};
     std::chrono::milliseconds backoff_base{1000};
     std::chrono::milliseconds backoff_cap{3600000};
-    std::string worker;              ///< shown in leased_by; empty = host and process id
-    std::function<double()> random;  ///< [0, 1); empty = a generator seeded by the system
+    std::string worker;               ///< shown in leased_by; empty = host and process id
+    std::function<double()> random;   ///< [0, 1); empty = a generator seeded by the system
+    trace::Tracer* tracer = nullptr;  ///< each run of a job or a schedule is a span; null = none
 };
 
 /// Full jitter: random [0,1) of min(cap, base * 2^(attempt - 1)).

@@ -15,6 +15,11 @@
 #include <unordered_map>
 #include <vector>
 
+namespace supd::trace {
+class Span;
+struct Context;
+}  // namespace supd::trace
+
 namespace supd::ws {
 
 namespace asio = boost::asio;
@@ -25,7 +30,7 @@ class Session;
 class Command {
 public:
     Command(std::shared_ptr<Session> session, http::Caller caller, std::string ref,
-            std::shared_ptr<const nlohmann::json> data);
+            std::shared_ptr<const nlohmann::json> data, std::shared_ptr<trace::Span> span = nullptr);
     const http::Caller& caller() const noexcept { return caller_; }
     const std::string& ref() const noexcept { return ref_; }
     const nlohmann::json& data() const noexcept { return *data_; }
@@ -33,6 +38,8 @@ public:
     void ack(std::string_view data_json) const;
     void refuse(const base::Error& error) const;
     Session& session() const noexcept { return *session_; }
+    /// Of what is done for it; empty when it is not traced.
+    const trace::Context& trace() const noexcept;
     /// What was read is not needed for the answer: a command that waits long gives its memory back.
     void drop_data() noexcept { data_ = nullptr; }
 
@@ -41,6 +48,7 @@ private:
     http::Caller caller_;
     std::string ref_;
     std::shared_ptr<const nlohmann::json> data_;
+    std::shared_ptr<trace::Span> span_;  // ends with the last copy; null when not traced
 };
 
 struct CommandRow {

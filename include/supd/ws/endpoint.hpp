@@ -20,6 +20,11 @@
 #include <string>
 #include <vector>
 
+namespace supd::trace {
+class Span;
+class Tracer;
+}  // namespace supd::trace
+
 namespace supd::ws {
 
 struct EndpointOptions {
@@ -54,6 +59,8 @@ public:
 
     /// Authentications and commands that write are counted there, by user.
     void limit_by(http::RateLimiter& limiter) { limiter_ = &limiter; }
+    /// Each command is a span, continuing the trace that the socket's upgrade named.
+    void trace_by(trace::Tracer& tracer) { tracer_ = &tracer; }
     void set_catch_up(CatchUp catch_up) { catch_up_ = std::move(catch_up); }
     /// Told of sessions that come and go (presence). Session's io thread.
     void on_connected(std::function<void(const std::shared_ptr<Session>&)> call) {
@@ -95,12 +102,14 @@ private:
 
     void admit(const http::Caller& caller) const;
     void admit_write(const http::Caller& caller) const;
+    std::shared_ptr<trace::Span> begin_span(const Session& session, std::string_view command);
 
     Hub& hub_;
     const http::Authenticator& authenticator_;
     const Commands& commands_;
     EndpointOptions options_;
     http::RateLimiter* limiter_ = nullptr;
+    trace::Tracer* tracer_ = nullptr;
     CatchUp catch_up_;
     std::vector<std::function<void(const std::shared_ptr<Session>&)>> connected_;
     std::vector<std::function<void(const http::Caller&)>> disconnected_;
