@@ -126,6 +126,8 @@ OVERVIEW = [
     row("Logs"),
     graph("Lines by level", "cps", ('sum by (level) (rate({job="supd"}[$__auto]))', "{{level}}"), width=16, stack=True, datasource=LOKI),
     graph("Lines lost", "cps", (rate("log_lines_dropped_total"), "{{instance}}")),
+    graph("Spans", "cps", (f"sum({rate('trace_spans_exported_total')})", "told"),
+          (f"sum by (reason) ({rate('trace_spans_dropped_total')})", "lost: {{reason}}"), width=COLUMNS, about="With trace.otlp_endpoint"),
     logs("Warnings and errors", '{job="supd", level=~"warn|error"}'),
 ]
 API = [

@@ -6,6 +6,7 @@
 #include "observe_machine.hpp"
 #include "options.hpp"
 #include "periodic_jobs.hpp"
+#include "trace_export.hpp"
 
 #include <supd/accounts/accounts.hpp>
 #include <supd/async/blocking_pool.hpp>
@@ -44,6 +45,7 @@
 namespace supd::app {
 namespace {
 
+constexpr std::chrono::milliseconds kTracePatience{2000};  // for what was still to be told
 constexpr int kReconnectSpreadMs = 2000;  // not all clients at once, and back within three seconds
 
 sync::ChatPage list_chats_by_id(db::Transaction& tx, base::UserId user, base::ChatId after,
@@ -61,6 +63,12 @@ sync::ChatPage list_chats_by_id(db::Transaction& tx, base::UserId user, base::Ch
         out.chats.push_back(std::move(json));
         out.ids.push_back(chat.id);
     }
+    return out;
+}
+
+jobs::Options job_options(trace::Tracer* tracer) {
+    jobs::Options out;
+    out.tracer = tracer;
     return out;
 }
 
@@ -98,6 +106,7 @@ struct App::Parts {
     Config config;
     std::string url;
     metrics::Registry metrics{version(), commit()};
+    std::unique_ptr<trace::Tracer> tracer;  // null without a collector
     async::IoThreads io;
     Heartbeat heartbeat{io};
     async::BlockingPool cpu{"cpu", cpu_limits()};
@@ -136,6 +145,8 @@ struct App::Parts {
     Parts(Config c, std::string database_url)
         : config(std::move(c)),
           url(std::move(database_url)),
+          tracer(config.trace.otlp_endpoint.empty() ? nullptr
+                                                    : std::make_unique<trace::Tracer>(trace_options(config))),
           io(io_thread_count(config, url)),
           database(database_options(config, url)),
           replicas(replica_options(config)),
@@ -153,7 +164,7 @@ struct App::Parts {
           presence(database, hub, io, clock, nodes ? &nodes->leases() : nullptr),
           sync(database, reader, hub, list_chats_by_id),
           job_observer(jobs::observe_with(metrics)),
-          jobs(database, {}, job_observer.get()),
+          jobs(database, job_options(tracer.get()), job_observer.get()),
           endpoint(io, hub, accounts, commands, endpoint_options(config)),
           health(database, jobs, std::string(version()), db::embedded_migrations().back().version),
           server(io, router, server_options(config, "public"), services(true)),
@@ -189,6 +200,10 @@ struct App::Parts {
         observe_machine(metrics, config.server.data_dir);
         if (!replicas.empty()) observe(metrics, replicas);
         if (nodes) join_others();
+        if (tracer) {
+            endpoint.trace_by(*tracer);
+            observe(metrics, *tracer);
+        }
     }
 
     void join_others() {
@@ -218,6 +233,7 @@ struct App::Parts {
         out.limiter = is_public ? &limiter : nullptr;
         out.idempotency = is_public ? &idempotency : nullptr;
         out.metrics = &metrics;
+        out.tracer = is_public ? tracer.get() : nullptr;
         return out;
     }
 };
@@ -301,6 +317,7 @@ void App::stop() {
     // Connections and sessions end on their own threads; only then may what they use go.
     const bool dry = p.io.join_until(std::max(until, base::Monotonic::now() + std::chrono::seconds(1)));
     if (!dry) base::log::warn("io_threads_abandoned");
+    if (p.tracer) p.tracer->stop(kTracePatience);
 }
 
 void App::reload_certificate() {

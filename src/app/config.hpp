@@ -102,6 +102,12 @@ struct Config {
         std::int64_t part_mib = 64;
     } s3;
 
+    struct Trace {
+        std::string otlp_endpoint;
+        base::Secret otlp_headers;
+        double sample_ratio = 0.1;
+    } trace;
+
     struct Log {
         std::string level = "info";
     } log;

@@ -1,4 +1,5 @@
 #include "config_keys.hpp"
+#include "trace_export.hpp"
 
 #include <supd/cache/url.hpp>
 #include <supd/net/address.hpp>
@@ -153,6 +154,10 @@ private:
         } catch (const std::invalid_argument& why) {
             fault(std::string("redis.url: ") + why.what());
         }
+        if (const auto& endpoint = config_.trace.otlp_endpoint; !endpoint.empty() && !otlp_url(endpoint))
+            fault("trace.otlp_endpoint must be http://host[:port][/path] or https://..., without a query");
+        if (!otlp_headers(config_.trace.otlp_headers.reveal()))
+            fault("trace.otlp_headers must be name=value,name=value");
         if (!config_.auth.jwt_secret.empty() && config_.auth.jwt_secret.reveal().size() < kMinSecretBytes) {
             fault("auth.jwt_secret is shorter than 32 bytes");
         }

@@ -169,6 +169,21 @@ std::vector<Key> make_keys() {
         {"s3", "part_mib", NumberPlace{[](C& c) -> auto& { return c.s3.part_mib; }, 5, 5120}, "",
          "Larger files are sent in parts of so many MiB."},
 
+        {"trace", "otlp_endpoint", TextPlace{[](C& c) -> auto& { return c.trace.otlp_endpoint; }},
+         "OTEL_EXPORTER_OTLP_ENDPOINT",
+         "http[s]://host[:port][/path] of a collector that speaks OTLP over HTTP (usually port 4318); "
+         "/v1/traces is "
+         "added.\n"
+         "Empty: no traces."},
+        {"trace", "otlp_headers", SecretPlace{[](C& c) -> auto& { return c.trace.otlp_headers; }},
+         "OTEL_EXPORTER_OTLP_HEADERS",
+         "What it wants to see, name=value,name=value; a value may be percent-encoded. Of a hosted "
+         "collector, its "
+         "key."},
+        {"trace", "sample_ratio", RatioPlace{[](C& c) -> auto& { return c.trace.sample_ratio; }}, "",
+         "Share of the requests, commands and jobs that are traced. Who comes with a traceparent has decided "
+         "already."},
+
         {"log", "level",
          ChoicePlace{[](C& c) -> auto& { return c.log.level; }, {"debug", "info", "warn", "error"}},
          "LOG_LEVEL", "debug | info | warn | error. Lines are JSON, on stderr."},
@@ -244,6 +259,7 @@ std::string_view section_about(std::string_view section) {
     if (section == "websocket") return "/ws";
     if (section == "backup") return "Backups; docs/backup.md.";
     if (section == "s3") return "An S3 service, for backup.offsite.";
+    if (section == "trace") return "Traces for an OpenTelemetry collector; docs/monitoring.md.";
     if (section == "log") return "Logging.";
     return "";
 }

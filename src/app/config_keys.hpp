@@ -26,6 +26,9 @@ struct NumberPlace {
     std::int64_t min;
     std::int64_t max;
 };
+struct RatioPlace {  // 0 to 1
+    double& (*at)(Config&);
+};
 struct FlagPlace {
     bool& (*at)(Config&);
 };
@@ -35,8 +38,8 @@ struct ListPlace {
 struct SecretListPlace {
     std::vector<base::Secret>& (*at)(Config&);
 };
-using Place =
-    std::variant<TextPlace, ChoicePlace, SecretPlace, NumberPlace, FlagPlace, ListPlace, SecretListPlace>;
+using Place = std::variant<TextPlace, ChoicePlace, SecretPlace, NumberPlace, RatioPlace, FlagPlace, ListPlace,
+                           SecretListPlace>;
 
 struct Key {
     std::string_view section;  ///< empty for the keys at the top
@@ -59,7 +62,7 @@ const Key& nearest_key(std::string_view full);
 std::string_view section_about(std::string_view section);
 
 // A value as it was given, before it is checked against its key.
-using RawValue = std::variant<std::string, std::int64_t, bool, std::vector<std::string>>;
+using RawValue = std::variant<std::string, std::int64_t, double, bool, std::vector<std::string>>;
 
 struct RawEntry {
     std::string key;

@@ -73,6 +73,17 @@ std::optional<std::int64_t> as_number(const RawEntry& entry) {
     return number;
 }
 
+std::optional<double> as_ratio(const RawEntry& entry) {
+    double ratio = -1;
+    if (const auto* whole = std::get_if<std::int64_t>(&entry.value)) ratio = static_cast<double>(*whole);
+    if (const auto* number = std::get_if<double>(&entry.value)) ratio = *number;
+    if (const auto* text = std::get_if<std::string>(&entry.value); text && entry.from_text) {
+        const auto parsed = std::from_chars(text->data(), text->data() + text->size(), ratio);
+        if (parsed.ec != std::errc{} || parsed.ptr != text->data() + text->size()) return std::nullopt;
+    }
+    return ratio >= 0 && ratio <= 1 ? std::optional(ratio) : std::nullopt;
+}
+
 std::optional<bool> as_flag(const RawEntry& entry) {
     if (const auto* flag = std::get_if<bool>(&entry.value)) return *flag;
     if (!entry.from_text) return std::nullopt;
@@ -194,6 +205,12 @@ std::string assign(Config& config, const Key& key, const RawEntry& entry) {
                               }
                               return "must be a whole number from " + std::to_string(place.min) + " to " +
                                      std::to_string(place.max);
+                          },
+                          [&](const RatioPlace& place) -> std::string {
+                              const auto ratio = as_ratio(entry);
+                              if (!ratio) return "must be a number from 0 to 1";
+                              place.at(config) = *ratio;
+                              return "";
                           },
                           [&](const FlagPlace& place) -> std::string {
                               const auto flag = as_flag(entry);

@@ -1,5 +1,7 @@
 #include "config_keys.hpp"
 
+#include <array>
+#include <charconv>
 #include <sstream>
 
 namespace supd::app {
@@ -32,6 +34,11 @@ struct ToToml {
         return place.at(config).empty() ? "\"\"" : kRedacted;
     }
     std::string operator()(const NumberPlace& place) const { return std::to_string(place.at(config)); }
+    std::string operator()(const RatioPlace& place) const {
+        std::array<char, 32> text{};  // the shortest that reads back the same
+        const auto end = std::to_chars(text.begin(), text.end(), place.at(config)).ptr;
+        return {text.begin(), end};
+    }
     std::string operator()(const FlagPlace& place) const { return place.at(config) ? "true" : "false"; }
     std::string operator()(const ListPlace& place) const {
         std::string result;
@@ -93,6 +100,7 @@ struct ExampleLine {
         if (const auto* number = std::get_if<NumberPlace>(&key.place)) {
             result += "; from " + std::to_string(number->min) + " to " + std::to_string(number->max);
         }
+        if (std::holds_alternative<RatioPlace>(key.place)) result += "; from 0 to 1";
         return result + "\n#" + std::string(key.name) + " = " + std::visit(ToToml{config}, key.place) +
                "\n\n";
     }

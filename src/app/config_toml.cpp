@@ -14,6 +14,7 @@ std::string origin_of(const std::string& file, const toml::node& node) {
 std::optional<RawValue> value_of(const toml::node& node) {
     if (const auto* text = node.as_string()) return RawValue(text->get());
     if (const auto* number = node.as_integer()) return RawValue(number->get());
+    if (const auto* number = node.as_floating_point()) return RawValue(number->get());
     if (const auto* flag = node.as_boolean()) return RawValue(flag->get());
     if (const auto* array = node.as_array()) {
         std::vector<std::string> texts;
@@ -37,7 +38,7 @@ void walk(const toml::table& table, const std::string& prefix, const std::string
             entries.push_back({full, std::move(*value), origin_of(file, node), false});
         } else {
             faults.push_back(origin_of(file, node) + ": " + full +
-                             " is neither text, whole number, boolean nor list of texts");
+                             " is neither text, number, boolean nor list of texts");
         }
     }
 }

@@ -105,4 +105,17 @@ void observe(metrics::Registry& metrics, const nodes::Nodes& nodes) {
     counter("node_hints_unreadable_total", "Hints that could not be read", &N::unreadable);
 }
 
+void observe(metrics::Registry& metrics, const trace::Tracer& tracer) {
+    metrics.counter_callback("trace_spans_exported_total", "Spans that the collector has taken",
+                             [&] { return static_cast<double>(tracer.numbers().exported); });
+    const auto dropped = [&](const char* reason, auto trace::Numbers::* number) {
+        metrics.counter_callback("trace_spans_dropped_total", "Spans that were not told, by reason",
+                                 [&tracer, number] { return static_cast<double>(tracer.numbers().*number); },
+                                 {{"reason", reason}});
+    };
+    dropped("queue_full", &trace::Numbers::overflown);
+    dropped("undelivered", &trace::Numbers::undelivered);
+    dropped("refused", &trace::Numbers::refused);
+}
+
 }  // namespace supd::app

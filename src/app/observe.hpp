@@ -9,6 +9,7 @@
 #include <supd/metrics/metrics.hpp>
 #include <supd/nodes/nodes.hpp>
 #include <supd/receipts/receipts.hpp>
+#include <supd/trace/tracer.hpp>
 #include <supd/ws/endpoint.hpp>
 #include <supd/ws/hub.hpp>
 
@@ -34,5 +35,8 @@ void observe(metrics::Registry& metrics, const std::vector<Number>& numbers, cha
 void observe(metrics::Registry& metrics, const db::Replicas& replicas);
 /// Only where there is a Redis.
 void observe(metrics::Registry& metrics, const nodes::Nodes& nodes);
+
+/// Only where there is a collector.
+void observe(metrics::Registry& metrics, const trace::Tracer& tracer);
 
 }  // namespace supd::app

@@ -135,8 +135,33 @@ TEST_F(ConfigTest, SaysAllFaultsAtOnce) {
 
 TEST_F(ConfigTest, TheFileItselfMayBeWrong) {
     EXPECT_THAT(faults("[server\n"), Contains(HasSubstr("supd.toml line 1")));
-    EXPECT_THAT(faults("[server]\nport = 1.5\n"), Contains(HasSubstr("neither text")));
+    EXPECT_THAT(faults("[server]\nport = 1.5\n"), Contains(HasSubstr("must be a whole number")));
+    EXPECT_THAT(faults("[server]\nport = 1979-05-27\n"), Contains(HasSubstr("neither text")));
     EXPECT_THROW(load_config({folder_ / "none.toml", {}, {}}), ConfigError);
+}
+
+TEST_F(ConfigTest, TracesAreOffUntilACollectorIsNamed) {
+    EXPECT_EQ(load("").config.trace.otlp_endpoint, "");
+    EXPECT_EQ(load("").config.trace.sample_ratio, 0.1);
+    EXPECT_EQ(load("[trace]\nsample_ratio = 0.25\n").config.trace.sample_ratio, 0.25);
+    EXPECT_EQ(load("[trace]\nsample_ratio = 1\n").config.trace.sample_ratio, 1);
+    EXPECT_EQ(load("", {{"SUPD__TRACE__SAMPLE_RATIO", "0.5"}}).config.trace.sample_ratio, 0.5);
+    for (const char* bad : {"1.01", "-0.1", "nan", "inf", "ten", "0.5x", "0,5"})
+        EXPECT_THAT(faults("", {{"SUPD__TRACE__SAMPLE_RATIO", bad}}),
+                    ElementsAre("SUPD__TRACE__SAMPLE_RATIO must be a number from 0 to 1"))
+            << bad;
+    EXPECT_THAT(faults("[trace]\nsample_ratio = \"0.5\"\n"),
+                Contains(HasSubstr("must be a number from 0 to 1")));
+    EXPECT_EQ(load("", {{"OTEL_EXPORTER_OTLP_ENDPOINT", "http://tempo:4318"}}).config.trace.otlp_endpoint,
+              "http://tempo:4318");
+    EXPECT_THAT(faults("", {{"OTEL_EXPORTER_OTLP_ENDPOINT", "tempo:4317"}}),
+                Contains(HasSubstr("trace.otlp_endpoint must be http://host[:port][/path] or https://")));
+    const auto shown =
+        print_config(load("", {{"OTEL_EXPORTER_OTLP_HEADERS", "Authorization=Basic%20bXlrZXk"}}));
+    EXPECT_THAT(shown, HasSubstr("otlp_headers = \"***\"  # OTEL_EXPORTER_OTLP_HEADERS"));
+    EXPECT_THAT(shown, Not(HasSubstr("bXlrZXk")));
+    EXPECT_THAT(faults("", {{"OTEL_EXPORTER_OTLP_HEADERS", "Basic bXlrZXk"}}),
+                ElementsAre("trace.otlp_headers must be name=value,name=value"));
 }
 
 TEST_F(ConfigTest, SecretsComeFromFiles) {
