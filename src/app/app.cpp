@@ -192,7 +192,7 @@ struct App::Parts {
         });
         server.on_upgrade(
             "/ws", [this](http::Request request, std::unique_ptr<net::Stream> stream, std::string rest) {
-                endpoint.upgrade(std::move(request), std::move(stream), std::move(rest));
+                return endpoint.upgrade(std::move(request), std::move(stream), std::move(rest));
             });
         messages.add_jobs(jobs);
         add_periodic_jobs(jobs, config);
@@ -297,6 +297,7 @@ void App::stop() {
     p.started = false;
     const auto until = base::Monotonic::now() + std::chrono::seconds(p.config.server.grace_s);
     p.health.set_ready(false);
+    if (p.tracer) p.tracer->hurry(until);
     p.server.begin_drain();
     p.endpoint.drain(kReconnectSpreadMs);
     const bool finished = p.server.finish_drain(until - std::chrono::seconds(2));

@@ -13,6 +13,7 @@ namespace supd::base {
 void random_bytes(std::uint8_t* out, std::size_t size) {
     static thread_local std::array<std::uint8_t, kRandomAtOnce> pool;
     static thread_local std::size_t left = 0;
+    if (size > pool.size()) std::abort();
     if (left < size) {
         for (std::size_t got = 0; got < pool.size();) {
             const ssize_t n = getrandom(pool.data() + got, pool.size() - got, 0);

@@ -106,7 +106,7 @@ std::string answer_head(const Reply& reply, const AnswerContext& context) {
         add(out, "Access-Control-Allow-Origin", context.origin);
         out +=
             "Access-Control-Expose-Headers: X-Request-Id, Retry-After, RateLimit-Limit, RateLimit-Remaining, "
-            "RateLimit-Reset, Idempotent-Replayed\r\n";
+            "RateLimit-Reset, Idempotent-Replayed, traceparent\r\n";
     }
     if (!context.request_id.empty()) add(out, "X-Request-Id", context.request_id);
     if (context.close)

@@ -17,6 +17,7 @@ using net::IoState;
 using net::OnDeadline;
 
 constexpr std::size_t kMaxDiscarded = 8 * 1024 * 1024;  // of what comes after our last words
+constexpr int kTooManyRequests = 429;
 constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
 constexpr Fault kTimeout{408, "request_timeout", "The request did not arrive in time."};
 
@@ -177,18 +178,19 @@ asio::awaitable<Connection::Next> Connection::exchange(std::size_t head_size) {
         if (!plan.refusal) {
             now.operation = "websocket";
             now.span = begin_span(server_, head, request.path);
-            record(now, 101);
             request.headers = std::move(head.headers);
             std::string leftover(waiting());
             stream_->set_deadline(Clock::time_point::max(), OnDeadline::close);
-            upgrade->second(std::move(request), std::move(stream_), std::move(leftover));
+            record(now, upgrade->second(std::move(request), std::move(stream_), std::move(leftover)));
             co_return Next::over;
         }
     } else {
         plan = plan_without_upgrade(head, now.request_id);
     }
     now.operation = plan.operation;
-    now.span = begin_span(server_, head, plan.route ? plan.route->path : "");
+    // A flood that is refused must not fill the collector.
+    if (!plan.refusal || plan.refusal->status != kTooManyRequests)
+        now.span = begin_span(server_, head, plan.route ? plan.route->path : "");
     const std::uint64_t body_limit = plan.route ? plan.route->body_limit : 0;
     request.headers = std::move(head.headers);
 
@@ -215,6 +217,7 @@ asio::awaitable<Connection::Next> Connection::exchange(std::size_t head_size) {
         reply = co_await run_route(server_, *plan.route, std::move(request), now.span.context());
     }
     add_rate_headers(reply, plan.verdict);
+    if (now.span) reply.headers.emplace_back("traceparent", trace::format_traceparent(now.span.context()));
     context.close = context.close || unread || server_.draining;
     record(now, reply.status);
     if (!co_await send(std::move(reply), context)) co_return Next::over;

@@ -1,5 +1,4 @@
 #include <supd/http/fetch.hpp>
-#include <supd/trace/context.hpp>
 
 #include <boost/beast/http/buffer_body.hpp>
 #include <boost/beast/http/parser.hpp>
@@ -32,8 +31,6 @@ std::string text_of(const FetchRequest& request) {
                       "\r\nConnection: close\r\nUser-Agent: supd\r\n";
     for (const auto& [name, value] : request.headers)
         out.append(name).append(": ").append(value).append("\r\n");
-    if (const auto* context = trace::active(); context && context->recorded())
-        out += "traceparent: " + trace::format_traceparent(*context) + "\r\n";
     const auto length = request.next_piece ? request.length : request.body.size();
     if (length > 0 || request.method == "POST" || request.method == "PUT")
         out += "Content-Length: " + std::to_string(length) + "\r\n";

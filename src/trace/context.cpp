@@ -12,8 +12,6 @@ constexpr std::size_t kTraceAt = 3, kSpanAt = 36, kFlagsAt = 53;
 constexpr std::uint8_t kForbiddenVersion = 0xff;
 constexpr unsigned kSampled = 1;
 
-thread_local const Context* t_active = nullptr;
-
 bool read_hex(std::string_view text, std::span<std::uint8_t> out) noexcept {
     for (std::size_t i = 0; i < out.size(); ++i) {
         const auto high = kDigits.find(text[2 * i]);
@@ -74,18 +72,6 @@ std::string text_of(const TraceId& id) {
 }
 std::string text_of(const SpanId& id) {
     return hex(id);
-}
-
-Active::Active(const Context& context) noexcept : before_(t_active) {
-    t_active = &context;
-}
-
-Active::~Active() {
-    t_active = before_;
-}
-
-const Context* active() noexcept {
-    return t_active;
 }
 
 }  // namespace supd::trace

@@ -8,6 +8,7 @@
 #include <pthread.h>
 
 #include <algorithm>
+#include <new>
 
 namespace supd::trace {
 namespace {
@@ -28,7 +29,9 @@ Millis with_jitter(Millis pause) {
 
 }  // namespace
 
-Tracer::Exporter::Exporter(Options options) : options_(std::move(options)), thread_([this] { run(); }) {
+Tracer::Exporter::Exporter(Options options) : options_(std::move(options)) {
+    queue_.reserve(options_.queue);  // add() must not fail
+    thread_ = std::thread([this] { run(); });
     pthread_setname_np(thread_.native_handle(), "trace");
 }
 
@@ -49,10 +52,15 @@ void Tracer::Exporter::add(std::unique_ptr<Record> record) noexcept {
     }
 }
 
+void Tracer::Exporter::hurry(base::Monotonic::time_point until) {
+    const std::lock_guard lock(mutex_);
+    until_ = std::min(until_, until);
+}
+
 void Tracer::Exporter::stop(Millis patience) {
     {
         const std::lock_guard lock(mutex_);
-        if (!stopping_) until_ = base::Monotonic::now() + patience;
+        if (!stopping_) until_ = std::min(until_, base::Monotonic::now() + patience);
         stopping_ = true;
     }
     wake_.notify_one();
@@ -69,8 +77,16 @@ Numbers Tracer::Exporter::numbers() const noexcept {
 }
 
 void Tracer::Exporter::run() {
-    for (auto batch = next(); !batch.empty(); batch = next())
-        deliver(batch);
+    for (;;) {
+        Batch batch;
+        try {
+            batch = next();
+            if (batch.empty()) return;
+            deliver(batch);
+        } catch (const std::bad_alloc&) {
+            undelivered_.fetch_add(batch.size(), std::memory_order_relaxed);
+        }
+    }
 }
 
 Tracer::Exporter::Batch Tracer::Exporter::next() {
@@ -98,7 +114,8 @@ void Tracer::Exporter::deliver(const Batch& batch) {
         }
         const bool again = !answer || is_retryable(status);
         Millis wait = with_jitter(options_.first_pause * (1 << (attempt - 1)));
-        if (answer && answer->retry_after) wait = std::min<Millis>(*answer->retry_after, kLongestPause);
+        if (answer && answer->retry_after)
+            wait = std::max(wait, std::min<Millis>(*answer->retry_after, kLongestPause));
         if (again && attempt < kAttempts && pause(wait)) continue;
         (again ? undelivered_ : refused_).fetch_add(batch.size(), std::memory_order_relaxed);
         return;

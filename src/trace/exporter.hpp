@@ -22,6 +22,7 @@ public:
 
     /// Any thread; takes a lock that is never held for longer than a swap.
     void add(std::unique_ptr<Record> record) noexcept;
+    void hurry(base::Monotonic::time_point until);
     /// One caller at a time.
     void stop(std::chrono::milliseconds patience);
     Numbers numbers() const noexcept;

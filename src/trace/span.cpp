@@ -5,6 +5,7 @@
 #include <supd/trace/span.hpp>
 
 #include <chrono>
+#include <new>
 
 namespace supd::trace {
 
@@ -13,15 +14,19 @@ const Context& Span::context() const noexcept {
     return record_ ? record_->context : kNone;
 }
 
-void Span::set(std::string_view key, std::string_view value) {
+void Span::set(std::string_view key, std::string_view value) noexcept try {
     if (record_) record_->attributes.emplace_back(key, std::string(value));
+} catch (const std::bad_alloc&) {
+    return;  // whoever is traced must not notice
 }
 
-void Span::set(std::string_view key, std::int64_t value) {
+void Span::set(std::string_view key, std::int64_t value) noexcept try {
     if (record_) record_->attributes.emplace_back(key, value);
+} catch (const std::bad_alloc&) {
+    return;
 }
 
-void Span::fail(std::string_view type) {
+void Span::fail(std::string_view type) noexcept {
     if (!record_) return;
     record_->failed = true;
     set("error.type", type);

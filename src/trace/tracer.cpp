@@ -35,7 +35,10 @@ Id make_id() {
 
 }  // namespace
 
-Tracer::Tracer(Options options) : sampled_below_(threshold(options.ratio)) {
+Tracer::Tracer(Options options)
+    : sampled_below_(threshold(options.ratio)),
+      most_client_spans_(options.client_spans),
+      client_spans_(options.client_spans) {
     exporter_ = std::make_unique<Exporter>(std::move(options));
 }
 
@@ -44,7 +47,7 @@ Tracer::~Tracer() = default;
 Span Tracer::begin(Kind kind, std::string_view name, const std::optional<Context>& parent) {
     if (parent && !parent->sampled) return {};
     const auto trace = parent ? parent->trace : make_id<TraceId>();
-    if (!parent && drawn_of(trace) >= sampled_below_) return {};
+    if (!(parent && client_may()) && drawn_of(trace) >= sampled_below_) return {};
     return begin(kind, name, trace, parent ? parent->span : SpanId{});
 }
 
@@ -59,6 +62,21 @@ Span Tracer::begin(Kind kind, std::string_view name, const TraceId& trace, const
                            std::chrono::system_clock::now().time_since_epoch())
                            .count();
     return Span(record.release());
+}
+
+bool Tracer::client_may() noexcept {
+    const std::lock_guard lock(mutex_);
+    const auto now = base::Monotonic::now();
+    const double passed = std::chrono::duration<double>(now - refilled_).count();
+    client_spans_ = std::min(most_client_spans_, client_spans_ + passed * kClientSpansPerSecond);
+    refilled_ = now;
+    if (client_spans_ < 1) return false;
+    --client_spans_;
+    return true;
+}
+
+void Tracer::hurry(base::Monotonic::time_point until) {
+    exporter_->hurry(until);
 }
 
 void Tracer::stop(std::chrono::milliseconds patience) {

@@ -94,11 +94,12 @@ Endpoint::Shard& Endpoint::here() {
     return *shards_[async::IoThreads::current()];
 }
 
-void Endpoint::upgrade(http::Request request, std::unique_ptr<net::Stream> stream, std::string leftover) {
+int Endpoint::upgrade(http::Request request, std::unique_ptr<net::Stream> stream, std::string leftover) {
     const auto refuse = [&](const base::Error& error) {
         auto executor = stream->executor();
         auto answer = http::refusal(error, request.request_id, stream->secure());
         here().tasks.spawn(executor, write_and_close(std::move(stream), std::move(answer)));
+        return error.status();
     };
     const auto connection = request.header("connection").value_or("");
     const auto upgrade = request.header("upgrade").value_or("");
@@ -155,6 +156,7 @@ void Endpoint::upgrade(http::Request request, std::unique_ptr<net::Stream> strea
     session->queue_.push_back(Frame::raw(std::move(answer)));
     session->start(std::move(leftover), caller);
     tick(shard);
+    return 101;
 }
 
 // Each connection costs the database a snapshot: one user's come out of the same budget as its requests.

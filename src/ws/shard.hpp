@@ -32,7 +32,7 @@ struct Endpoint::Shard {
     asio::steady_timer tick;
     bool ticking = false;
     std::unordered_map<std::uint64_t, std::shared_ptr<Session>> sessions;
-    std::unordered_map<std::uint64_t, trace::Context> parents;  // of sockets whose upgrade named a trace
+    std::unordered_map<std::uint64_t, trace::Context> parents;  // of sockets whose upgrade named one
     std::vector<std::shared_ptr<Session>> dirty;
     bool flush_posted = false;
     std::array<char, kReadBuffer> buffer;  // shared by all sessions of the thread: an idle one holds none

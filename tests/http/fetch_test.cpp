@@ -1,5 +1,3 @@
-#include "trace/collector.hpp"
-
 #include <supd/http/fetch.hpp>
 
 #include <boost/asio/io_context.hpp>
@@ -90,35 +88,18 @@ TEST(Fetch, ByLengthChunkedAndToTheEnd) {
     }
 }
 
-TEST(Fetch, CarriesTheTraceOfItsThread) {
-    const std::string ok = "HTTP/1.1 204 No Content\r\n\r\n";
-    trace::ScriptedCollector collector;
-    trace::Tracer tracer(collector.options());
-    const auto span = tracer.begin(trace::Kind::server, "x");
-    const auto asked = [&](const trace::Context& context) {
-        const Once server(ok);
-        const trace::Active active(context);
-        fetch(server.request());
-        server.wait();
-        return server.received();
-    };
-    const auto header = "\r\ntraceparent: " + trace::format_traceparent(span.context()) + "\r\n";
-    EXPECT_NE(asked(span.context()).find(header), std::string::npos);
-    EXPECT_EQ(asked(trace::Context{}).find("traceparent"), std::string::npos);
-    const Once server(ok);
-    fetch(server.request());
-    server.wait();
-    EXPECT_EQ(server.received().find("traceparent"), std::string::npos);
-}
-
 TEST(Fetch, LooksNamesUpWithinItsTime) {
     const Once server("HTTP/1.1 204 No Content\r\n\r\n");
     auto request = server.request();
     request.url.host = "localhost";
     EXPECT_EQ(fetch(request).status, 204);
-    request.url.host = "no-such-name.invalid";
     request.timeout = std::chrono::milliseconds(0);
-    EXPECT_THROW(fetch(request), net::OutboundError);
+    try {
+        fetch(request);
+        FAIL();
+    } catch (const net::OutboundError& error) {
+        EXPECT_EQ(error.kind(), net::OutboundError::Kind::timeout);
+    }
 }
 
 TEST(Fetch, AnAnswerBeforeTheBodyIsRead) {

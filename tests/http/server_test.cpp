@@ -191,6 +191,7 @@ TEST(Upgrades, TheConnectionIsHandedOver) {
             EXPECT_EQ(stream->try_write({&part, 1}).bytes, text.size());
             got.set_value(leftover + "|" + std::string(request.query_value("a").value_or("")) + "|" +
                           std::string(request.header("sec-websocket-key").value_or("")));
+            return 101;
         });
     loop.start();
     const std::string upgrade =

@@ -109,20 +109,5 @@ TEST(Traceparent, OfARequestThereIsExactlyOne) {
     EXPECT_FALSE(parent_of({{"traceparent", "00-x"}}));
 }
 
-TEST(Active, IsThatOfTheInnermostScope) {
-    Context outer, inner;
-    EXPECT_EQ(active(), nullptr);
-    {
-        const Active one(outer);
-        EXPECT_EQ(active(), &outer);
-        {
-            const Active two(inner);
-            EXPECT_EQ(active(), &inner);
-        }
-        EXPECT_EQ(active(), &outer);
-    }
-    EXPECT_EQ(active(), nullptr);
-}
-
 }  // namespace
 }  // namespace supd::trace

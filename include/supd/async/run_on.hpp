@@ -1,5 +1,5 @@
-// Another executor for one part of a coroutine: `task` is run there, with everything it awaits, and is
-// cancelled with whoever waits for it.
+// Another executor of the same thread for one part of a coroutine: `task` is run there, with everything it
+// awaits, and is cancelled with whoever waits for it.
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>

@@ -92,8 +92,7 @@ public:
     template <class F>
     asio::awaitable<std::invoke_result_t<F&, Transaction&>> transact(Access access, F fn) {
         auto span = begin_span(co_await asio::this_coro::executor);
-        auto hop = [this, access, &fn, &span](std::size_t worker) {
-            const trace::Active active(span.context());
+        auto hop = [this, access, &fn](std::size_t worker) {
             auto done = [&](Transaction& tx) {
                 last_success_.store(base::Monotonic::now(), std::memory_order_relaxed);
                 return fn(tx);
@@ -102,6 +101,8 @@ public:
         };
         try {
             co_return co_await pool_.run(std::ref(hop));
+        } catch (const ConstraintViolation&) {
+            throw;  // an outcome, not a fault
         } catch (...) {
             span.fail_by_exception();
             throw;

@@ -1,6 +1,6 @@
 // One HTTP/1.1 request to another server, on a connection of its own (RFC 9112); blocking, see
 // net/outbound.hpp for where it may run. For commands and exporters, not for what a client's request waits
-// for. Follows no redirects. Carries the traceparent of what the thread works under (trace::Active).
+// for. Follows no redirects.
 #pragma once
 
 #include <supd/net/outbound.hpp>

@@ -46,8 +46,8 @@ struct ServerServices {
 
 /// Called on the connection's io thread with the request (no body), the connection, and bytes that the client
 /// sent after the header. The callee writes the 101 (or a refusal) and owns the connection; nothing of HTTP
-/// remains.
-using UpgradeHandler = std::function<void(Request, std::unique_ptr<net::Stream>, std::string leftover)>;
+/// remains. Returns the status that it answers.
+using UpgradeHandler = std::function<int(Request, std::unique_ptr<net::Stream>, std::string leftover)>;
 
 class Server {
 public:

@@ -39,19 +39,4 @@ std::string format_traceparent(const Context& context);
 std::string text_of(const TraceId& id);
 std::string text_of(const SpanId& id);
 
-/// What this thread works under while it blocks (a database thread in a transaction), so that requests made
-/// meanwhile carry it. Never held over a co_await: coroutines are told by their executor (carrier.hpp).
-class Active {
-public:
-    explicit Active(const Context& context) noexcept;
-    ~Active();
-    Active(const Active&) = delete;
-    Active& operator=(const Active&) = delete;
-
-private:
-    const Context* before_;
-};
-/// The innermost Active of this thread, or null.
-const Context* active() noexcept;
-
 }  // namespace supd::trace

@@ -37,11 +37,12 @@ public:
     /// That of what is done under this span; an empty one when there is none.
     const Context& context() const noexcept;
 
-    /// Of OpenTelemetry's semantic conventions; `key` is a literal.
-    void set(std::string_view key, std::string_view value);
-    void set(std::string_view key, std::int64_t value);
+    /// Of OpenTelemetry's semantic conventions; `key` is a literal. Without memory for it the span goes on
+    /// without.
+    void set(std::string_view key, std::string_view value) noexcept;
+    void set(std::string_view key, std::int64_t value) noexcept;
     /// Status error; `type` is a fixed word, as error.type.
-    void fail(std::string_view type);
+    void fail(std::string_view type) noexcept;
     /// The same for what is being thrown, in a catch block; a refusal of the request (base::Error below 500)
     /// is none.
     void fail_by_exception();

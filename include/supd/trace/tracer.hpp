@@ -2,18 +2,20 @@
 // queue with a bound. Nobody waits for it: what does not fit is dropped and counted. Thread-safe; outlives
 // its spans.
 //
-// A parent from outside decides whether its trace is sampled, else a share of the new traces is (the trace id
-// decides, as in the OpenTelemetry SDK's TraceIdRatioBased). Batches that a collector does not take are sent
-// again as the OTLP specification says: after no answer, 429, 502, 503 and 504, at growing distance or after
-// its Retry-After.
+// A parent from outside decides whether its trace is sampled (as long as there are few: kClientSpans), else a
+// share of the traces is (the trace id decides, as in the OpenTelemetry SDK's TraceIdRatioBased). Batches
+// that a collector does not take are sent again as the OTLP specification says: after no answer, 429, 502,
+// 503 and 504, at growing distance or after its Retry-After.
 #pragma once
 
+#include <supd/base/clock.hpp>
 #include <supd/trace/span.hpp>
 
 #include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 
@@ -22,6 +24,10 @@ namespace supd::trace {
 /// Of the queue, while a batch is under way or its collector is away.
 inline constexpr std::size_t kQueueSpans = 2048;
 inline constexpr std::size_t kBatchSpans = 512;
+/// Spans at a time for which clients decide that they are recorded, and how many a second are added: beyond
+/// it the ratio decides, so that strangers cannot fill a collector.
+inline constexpr double kClientSpans = 200;
+inline constexpr double kClientSpansPerSecond = 100;
 /// How long a span waits for others.
 inline constexpr std::chrono::milliseconds kInterval{1000};
 /// For one request to the collector, with the look-up of its name.
@@ -55,6 +61,7 @@ struct Options {
     Post post;         ///< called on the tracer's thread
     std::size_t queue = kQueueSpans;
     std::size_t batch = kBatchSpans;
+    double client_spans = kClientSpans;
     std::chrono::milliseconds interval = kInterval;
     std::chrono::milliseconds first_pause = kFirstPause;
 };
@@ -77,8 +84,10 @@ public:
 
     /// A span without a local parent: nothing when it is not sampled. `parent` came from outside.
     Span begin(Kind kind, std::string_view name, const std::optional<Context>& parent = {});
-    /// Sends what is queued, each batch once, within `patience`; a request under way may take kPostTimeout.
-    /// What ends later is dropped.
+    /// The process is ending: from now on no request to the collector begins that could last beyond `until`.
+    void hurry(base::Monotonic::time_point until);
+    /// Sends what is queued, each batch once, within `patience` and what hurry() said; a request under way
+    /// may take kPostTimeout. What ends later is dropped.
     void stop(std::chrono::milliseconds patience);
     Numbers numbers() const noexcept;
 
@@ -86,9 +95,15 @@ private:
     friend class Span;
     friend Span child_of(const Context& parent, Kind kind, std::string_view name);
     Span begin(Kind kind, std::string_view name, const TraceId& trace, const SpanId& parent);
+    bool client_may() noexcept;
+
     class Exporter;
     std::unique_ptr<Exporter> exporter_;
     std::uint64_t sampled_below_;
+    const double most_client_spans_;
+    std::mutex mutex_;  // of the two below
+    double client_spans_;
+    base::Monotonic::time_point refilled_ = base::Monotonic::now();
 };
 
 }  // namespace supd::trace

@@ -75,7 +75,7 @@ public:
     void on_close(std::function<void(unsigned code)> call) { closed_ = std::move(call); }
 
     /// For http::Server::on_upgrade. Runs on the stream's io thread.
-    void upgrade(http::Request request, std::unique_ptr<net::Stream> stream, std::string leftover);
+    int upgrade(http::Request request, std::unique_ptr<net::Stream> stream, std::string leftover);
 
     /// Refuses new sockets and says 1012 to all, retry hints spread over `spread_ms`.
     void drain(int spread_ms);
