@@ -42,7 +42,7 @@ std::optional<std::string> value_of(std::string_view text) {
             c = static_cast<char>(code);
             i += 2;
         }
-        if (c < 0x20 || c == 0x7F) return std::nullopt;
+        if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F) return std::nullopt;
         out += c;
     }
     return out;
@@ -65,7 +65,8 @@ std::size_t rejected_of(const std::string& body) {
 
 std::optional<http::Url> otlp_url(std::string_view endpoint) {
     auto out = http::Url::parse(endpoint);
-    if (!out || out->path.find_first_of("?# ") != std::string::npos) return std::nullopt;
+    const auto forbidden = [](unsigned char c) { return c <= 0x20 || c == 0x7F || c == '?' || c == '#'; };
+    if (!out || std::ranges::any_of(endpoint, forbidden)) return std::nullopt;
     out->path += kPath;
     return out;
 }

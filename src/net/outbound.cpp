@@ -17,6 +17,7 @@
 #include <cstring>
 #include <ctime>
 #include <future>
+#include <system_error>
 #include <thread>
 #include <utility>
 
@@ -72,26 +73,44 @@ Addresses addresses_of(const std::string& host, std::uint16_t port, int flags) {
 
 std::atomic<int> g_look_ups{0};
 
+// One of kMaxLookUps places, given back by whoever holds it last.
+class LookUp {
+public:
+    explicit LookUp(const std::string& host) {
+        if (g_look_ups.fetch_add(1) < kMaxLookUps) return;
+        g_look_ups.fetch_sub(1);
+        throw OutboundError(Kind::resolve, host + ": too many look-ups are under way");
+    }
+    LookUp(LookUp&& other) noexcept : held_(std::exchange(other.held_, false)) {}
+    LookUp& operator=(LookUp&&) = delete;
+    ~LookUp() {
+        if (held_) g_look_ups.fetch_sub(1);
+    }
+
+private:
+    bool held_ = true;
+};
+
 // Nothing interrupts getaddrinfo, which takes half a minute while no name server answers. So it runs on a
 // thread that shares nothing but the promise, and is left alone when it is late.
 Addresses look_up(const std::string& host, std::uint16_t port, SteadyClock::time_point until) {
     if (is_address(host)) return addresses_of(host, port, AI_NUMERICHOST);
-    if (g_look_ups.fetch_add(1) >= kMaxLookUps) {
-        g_look_ups.fetch_sub(1);
-        throw OutboundError(Kind::resolve, host + ": too many look-ups are under way");
-    }
+    LookUp place(host);
     std::promise<Addresses> promise;
     auto found = promise.get_future();
-    std::thread([host, port, promise = std::move(promise)]() mutable {
-        try {
-            promise.set_value(addresses_of(host, port, 0));
-        } catch (...) {
-            promise.set_exception(std::current_exception());
-        }
-        g_look_ups.fetch_sub(1);
-    }).detach();
+    try {
+        std::thread([host, port, place = std::move(place), promise = std::move(promise)]() mutable {
+            try {
+                promise.set_value(addresses_of(host, port, 0));
+            } catch (...) {
+                promise.set_exception(std::current_exception());
+            }
+        }).detach();
+    } catch (const std::system_error& error) {
+        throw OutboundError(Kind::resolve, host + ": no thread to look it up: " + error.what());
+    }
     if (found.wait_until(until) != std::future_status::ready)
-        throw OutboundError(Kind::timeout, host + ": the name was not found in time");
+        throw OutboundError(Kind::resolve, host + ": the name was not found in time");
     return found.get();
 }
 

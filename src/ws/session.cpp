@@ -120,9 +120,9 @@ void Session::on_event(const FrameDecoder::Event& event) {
         case FrameDecoder::Kind::pong:
             return;
         case FrameDecoder::Kind::close:
-            if (state_ == State::closing) return finish();  // the peer's answer to ours
-            close(CloseCode::normal, "");
+            close(CloseCode::normal, "");  // unless this is the answer to ours
             flush();
+            if (queue_.empty()) stream_->shutdown_write();  // TLS says so, too
             return finish();
         case FrameDecoder::Kind::fault:
             return close(event.fault, "");

@@ -14,7 +14,7 @@
 namespace supd::ws {
 namespace {
 
-constexpr std::chrono::seconds kCloseGrace{2};
+constexpr std::chrono::seconds kCloseGrace{1};   // for the answer to our close frame; the tick adds up to one
 constexpr std::chrono::seconds kWriteStall{30};  // a peer that takes nothing for so long is gone
 constexpr std::size_t kMaxGather = 64;           // buffers in one writev
 

@@ -64,6 +64,7 @@ async def test_a_request_continues_the_trace_it_comes_with(traced, collector: Co
         answer = (await ann.get(f"users/{ann.id}", headers=parent(trace, span))).expect(200)
         server = await collector.span("GET /api/v1/users/:id", traceId=trace)
         assert (server["parentSpanId"], server["kind"]) == (span, 2) and "status" not in server
+        assert answer.headers["traceparent"] == f"00-{trace}-{server['spanId']}-01"
         assert attributes_of(server) == {"http.request.method": "GET", "http.route": "/api/v1/users/:id", "http.response.status_code": "200"}
         assert int(server["startTimeUnixNano"]) < int(server["endTimeUnixNano"])
         database = await collector.span("postgresql transaction", traceId=trace)
@@ -122,6 +123,9 @@ async def test_commands_of_a_socket_continue_its_upgrade(traced, collector: Coll
             assert (server["parentSpanId"], server["kind"]) == (span, 2) and "status" not in server
             child = await collector.span(below, parentSpanId=server["spanId"])
             assert (child["traceId"], child["kind"]) == (trace, 3)
+        refused = a_trace()
+        (await rest.get("/ws", headers=parent(*refused) | {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "12"})).problem(426)
+        assert attributes_of(await collector.span("GET /ws", traceId=refused[0]))["http.response.status_code"] == "426"
         bobs_own, = await collector.wait_for(lambda: [each for each in collector.find("ws message") if each["traceId"] != trace])
         assert "parentSpanId" not in bobs_own
 

@@ -98,7 +98,7 @@ TEST(Fetch, LooksNamesUpWithinItsTime) {
         fetch(request);
         FAIL();
     } catch (const net::OutboundError& error) {
-        EXPECT_EQ(error.kind(), net::OutboundError::Kind::timeout);
+        EXPECT_EQ(error.kind(), net::OutboundError::Kind::resolve);
     }
 }
 

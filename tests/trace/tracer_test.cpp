@@ -216,17 +216,66 @@ TEST(Exporter, TheQueueHasABoundAndNobodyWaits) {
     EXPECT_EQ(collector.bodies().size(), 1 + kQueueSpans / kBatchSpans) << "in batches";
 }
 
-TEST(Exporter, HonoursRetryAfterAndStopsAtOnce) {
+TEST(Exporter, HonoursRetryAfter) {
     ScriptedCollector collector({503});
-    collector.answer_with(20s, 0);
+    collector.answer_with(1s, 0);
     const auto begun = base::Monotonic::now();
     Tracer tracer(collector.options());
     tracer.begin(Kind::server, "x");
+    collector.wait_for_posts(2);
+    EXPECT_GE(base::Monotonic::now() - begun, 1s) << "its own first pause is a millisecond";
+}
+
+TEST(Exporter, ARetryAfterOfNothingIsNoHurry) {
+    ScriptedCollector collector({503});
+    collector.answer_with(0s, 0);
+    auto options = collector.options();
+    options.first_pause = 200ms;
+    const auto begun = base::Monotonic::now();
+    Tracer tracer(std::move(options));
+    tracer.begin(Kind::server, "x");
+    collector.wait_for_posts(2);
+    EXPECT_GE(base::Monotonic::now() - begun, 100ms) << "half of the pause at least";
+}
+
+TEST(Exporter, StoppingDoesNotWaitForTheNextAttempt) {
+    ScriptedCollector collector({503});
+    auto options = collector.options();
+    options.first_pause = 1h;
+    Tracer tracer(std::move(options));
+    tracer.begin(Kind::server, "x");
     collector.wait_for_posts(1);
     tracer.stop(kPatience);
-    EXPECT_EQ(collector.bodies().size(), 1) << "it was not asked again before its time";
+    EXPECT_EQ(collector.bodies().size(), 1);
     EXPECT_EQ(tracer.numbers().undelivered, 1);
-    EXPECT_LT(base::Monotonic::now() - begun, 15s) << "stopping does not wait for it";
+}
+
+TEST(Exporter, WhoMustHurrySendsNothingThatLastsLonger) {
+    ScriptedCollector collector;
+    Tracer tracer(collector.options());
+    tracer.hurry(base::Monotonic::now());
+    tracer.begin(Kind::server, "x");
+    tracer.stop(kPatience);
+    EXPECT_TRUE(collector.bodies().empty());
+    EXPECT_EQ(tracer.numbers().undelivered, 1);
+}
+
+TEST(Tracer, ClientsMayAskForSoMany) {
+    ScriptedCollector collector;
+    auto options = collector.options(0);
+    options.client_spans = 3;
+    Tracer tracer(std::move(options));
+    Context client;
+    client.trace = {1};
+    client.span = {1};
+    client.sampled = true;
+    int recorded = 0;
+    const auto begun = base::Monotonic::now();
+    for (int i = 0; i < 1000; ++i)
+        if (tracer.begin(Kind::server, "x", client)) ++recorded;
+    const double passed = std::chrono::duration<double>(base::Monotonic::now() - begun).count();
+    EXPECT_GE(recorded, 3);
+    EXPECT_LE(recorded, 3 + passed * kClientSpansPerSecond + 1);
 }
 
 TEST(Exporter, WithoutPatienceNothingIsSent) {

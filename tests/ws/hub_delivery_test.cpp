@@ -284,6 +284,19 @@ TEST_F(HubDelivery, all_threads_deliver) {
 
 // -- slow readers
 
+TEST_F(HubDelivery, a_peer_that_does_not_answer_a_close_frame_is_cut_off) {
+    start({kNever, kNever, kNever, kNever});
+    auto a = rig->connect_live(anna);
+    {
+        const async::IoThreads::Acting here(0);
+        a.session->close(CloseCode::restart, "");
+    }
+    rig->settle();
+    ASSERT_EQ(a.closed(), 1012U);
+    EXPECT_FALSE(a.peer->ended) << "it may still answer";
+    EXPECT_TRUE(rig->turn_until([&] { return a.peer->ended; }));
+}
+
 TEST_F(HubDelivery, a_slow_reader_is_cut_off_at_the_end_not_in_the_middle) {
     start({kNever, kNever, kAtOnce, kAtOnce}, queue_of(100));
     for (const std::size_t room :
