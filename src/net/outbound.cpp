@@ -109,7 +109,8 @@ Addresses look_up(const std::string& host, std::uint16_t port, SteadyClock::time
     } catch (const std::system_error& error) {
         throw OutboundError(Kind::resolve, host + ": no thread to look it up: " + error.what());
     }
-    if (found.wait_until(until) != std::future_status::ready)
+    // Also one that is found late is late: the deadline alone decides, not which thread was faster.
+    if (found.wait_until(until) != std::future_status::ready || SteadyClock::now() >= until)
         throw OutboundError(Kind::resolve, host + ": the name was not found in time");
     return found.get();
 }
