@@ -109,15 +109,12 @@ public:
     }
 
     // True when the commit has been reported.
-    bool take(Histogram& latency) {
+    bool take() {
         if (PQconsumeInput(connection_.get()) != 1)
             throw std::runtime_error(PQerrorMessage(connection_.get()));
         while (PQisBusy(connection_.get()) == 0) {
             PGresult* result = PQgetResult(connection_.get());
-            if (result == nullptr) {
-                latency.add(now_ns() - started_ns_);
-                return true;
-            }
+            if (result == nullptr) return true;
             check(result);
         }
         return false;
@@ -131,6 +128,7 @@ public:
 
     void command(const char* sql) { check(PQexec(connection_.get(), sql)); }
     std::uint64_t rows() const { return next_; }
+    std::int64_t started_ns() const { return started_ns_; }
 
 private:
     int shard_;
@@ -176,7 +174,7 @@ nlohmann::json measure_paced_inserts(const InsertPlan& plan, double per_second) 
     std::vector<std::int64_t> due;
     std::mt19937_64 random(1);
     std::exponential_distribution<double> gap(per_second / 1e9);
-    Histogram latency, of_commits;
+    Histogram latency;
     const std::int64_t warm = now_ns() + 500'000'000;
     const std::int64_t end = warm + static_cast<std::int64_t>(plan.seconds * 1e9);
     std::int64_t next = now_ns();
@@ -192,7 +190,7 @@ nlohmann::json measure_paced_inserts(const InsertPlan& plan, double per_second) 
                                 static_cast<long>(std::clamp<std::int64_t>(next - now_ns(), 0, 999'999'999))};
         ::ppoll(waits.data(), waits.size(), &patience, nullptr);
         for (std::size_t i = 0; i < writers.size(); ++i) {
-            if (under_way[i].empty() || !writers[i]->take(of_commits)) continue;
+            if (under_way[i].empty() || !writers[i]->take()) continue;
             for (const auto since : under_way[i])
                 if (since >= warm) latency.add(now_ns() - since);
             under_way[i].clear();
@@ -221,8 +219,11 @@ nlohmann::json measure_inserts(const InsertPlan& plan) {
                 before += writer->rows();
         }
         ::poll(waits.data(), waits.size(), 1000);
-        for (auto& writer : writers)
-            if (writer->take(latency)) writer->start(plan.rows);
+        for (auto& writer : writers) {
+            if (!writer->take()) continue;
+            latency.add(now_ns() - writer->started_ns());
+            writer->start(plan.rows);
+        }
     }
     std::uint64_t after = 0;
     const double seconds = static_cast<double>(now_ns() - start) / 1e9;

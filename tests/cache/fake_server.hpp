@@ -117,6 +117,16 @@ inline std::string list_of(const Words& words) {
     return out;
 }
 
+/// What a server says to (S)SUBSCRIBE.
+inline std::string confirmed(const Words& words) {
+    std::string kind = words[0], out;
+    for (auto& c : kind)
+        c = static_cast<char>(c + ('a' - 'A'));
+    for (std::size_t i = 1; i < words.size(); ++i)
+        out += list_of({kind, words[i], "1"});
+    return out;
+}
+
 /// One range of CLUSTER SLOTS; its master stands at `host`.
 inline std::string slots_of(int from, int to, const std::string& host, int port) {
     return "*3\r\n:" + std::to_string(from) + "\r\n:" + std::to_string(to) + "\r\n*2\r\n$" +

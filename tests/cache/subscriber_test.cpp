@@ -35,16 +35,6 @@ protected:
     std::optional<Subscriber> subscriber;
 };
 
-// What a server says to (S)SUBSCRIBE.
-std::string confirmed(const Words& words) {
-    std::string kind = words[0], out;
-    for (auto& c : kind)
-        c = static_cast<char>(c + ('a' - 'A'));
-    for (std::size_t i = 1; i < words.size(); ++i)
-        out += list_of({kind, words[i], "1"});
-    return out;
-}
-
 TEST_F(SubscriberTest, what_was_refused_is_asked_for_again) {
     std::atomic<bool> allowed{false};
     std::atomic<int> asked{0};
