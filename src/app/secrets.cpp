@@ -1,13 +1,17 @@
 #include "secrets.hpp"
 
+#include <supd/base/hex.hpp>
+#include <supd/base/random.hpp>
+
 #include <fcntl.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <array>
 #include <cerrno>
+#include <cstdint>
 #include <cstring>
+#include <span>
 
 namespace supd::app {
 namespace fs = std::filesystem;
@@ -39,19 +43,10 @@ private:
 };
 
 std::string random_text() {
-    std::array<unsigned char, kGeneratedSecretBytes> bytes{};
-    std::size_t have = 0;
-    while (have < bytes.size()) {
-        const auto got = ::getrandom(bytes.data() + have, bytes.size() - have, 0);
-        if (got > 0) have += static_cast<std::size_t>(got);
-    }
-    constexpr std::string_view kDigits = "0123456789abcdef";
-    std::string text;
-    for (const unsigned char byte : bytes) {
-        text += kDigits[byte >> 4U];
-        text += kDigits[byte & 15U];
-    }
-    return text;
+    std::array<std::uint8_t, kGeneratedSecretBytes> bytes{};
+    static_assert(kGeneratedSecretBytes <= base::kRandomAtOnce);
+    base::random_bytes(bytes.data(), bytes.size());
+    return base::hex(std::as_bytes(std::span(bytes)));
 }
 
 // Written under another name and linked, so that the file is never seen half-written and the

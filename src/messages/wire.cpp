@@ -1,10 +1,12 @@
 #include "wire.hpp"
 
+#include <supd/base/hex.hpp>
 #include <supd/base/json_text.hpp>
 #include <supd/http/limits.hpp>
 
 #include <algorithm>
 #include <charconv>
+#include <span>
 
 namespace supd::messages {
 namespace {
@@ -25,13 +27,7 @@ void append_at(std::string& out, std::string_view before, Millis at) {
 }
 
 std::string cursor_of(const Reaction& reaction) {
-    constexpr char hex[] = "0123456789abcdef";
-    std::string out = reaction.user.text() + "_";
-    for (const char c : reaction.emoji) {
-        out += hex[static_cast<unsigned char>(c) >> 4];
-        out += hex[static_cast<unsigned char>(c) & 15];
-    }
-    return out;
+    return reaction.user.text() + "_" + base::hex(std::as_bytes(std::span(reaction.emoji)));
 }
 
 }  // namespace

@@ -1,3 +1,4 @@
+#include <supd/base/hex.hpp>
 #include <supd/trace/context.hpp>
 
 #include <algorithm>
@@ -24,16 +25,6 @@ bool read_hex(std::string_view text, std::span<std::uint8_t> out) noexcept {
 
 bool is_zero(std::span<const std::uint8_t> id) noexcept {
     return std::ranges::all_of(id, [](std::uint8_t byte) { return byte == 0; });
-}
-
-std::string hex(std::span<const std::uint8_t> bytes) {
-    std::string out;
-    out.reserve(bytes.size() * 2);
-    for (const auto byte : bytes) {
-        out += kDigits[byte >> 4U];
-        out += kDigits[byte & 15U];
-    }
-    return out;
 }
 
 }  // namespace
@@ -68,10 +59,10 @@ std::string format_traceparent(const Context& context) {
 }
 
 std::string text_of(const TraceId& id) {
-    return hex(id);
+    return base::hex(std::as_bytes(std::span(id)));
 }
 std::string text_of(const SpanId& id) {
-    return hex(id);
+    return base::hex(std::as_bytes(std::span(id)));
 }
 
 }  // namespace supd::trace

@@ -3,11 +3,13 @@
 // ones before it, and the last one is marked. One object per run, one thread at a time.
 #pragma once
 
+#include <supd/base/hex.hpp>
 #include <supd/base/secret.hpp>
 #include <supd/crypto/bytes.hpp>
 
 #include <cstddef>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -63,7 +65,9 @@ private:
 };
 
 /// Lower-case hexadecimal.
-std::string hex(std::string_view bytes);
+inline std::string hex(std::string_view bytes) {
+    return base::hex(std::as_bytes(std::span(bytes)));
+}
 inline std::string hex(const Digest& digest) {
     return hex(view_of(digest));
 }
