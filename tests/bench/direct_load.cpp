@@ -77,6 +77,7 @@ void DirectLoad::run(double seconds) {
 }
 
 void DirectLoad::open_loop(double rate, double seconds) {
+    wake_on_time();
     double due = static_cast<double>(now_ns());
     const double end = due + seconds * 1e9;
     for (;;) {
@@ -85,6 +86,7 @@ void DirectLoad::open_loop(double rate, double seconds) {
         while (due <= now) {
             random_ = mix(random_);
             send(random_ % users_.size(), static_cast<std::int64_t>(due));
+            late_.add(now_ns() - static_cast<std::int64_t>(due));
             random_ = mix(random_);
             const double u = (static_cast<double>(random_ >> 11U) + 0.5) * 0x1.0p-53;
             due += -std::log(u) * 1e9 / rate;
@@ -116,13 +118,19 @@ void DirectLoad::check_dense() const {
 void DirectLoad::reset_latency() {
     to_ack_.clear();
     to_delivery_.clear();
+    late_.clear();
 }
 
 json DirectLoad::latency() const {
-    return {{"delivery_p50_ms", rounded(to_delivery_.quantile_ms(0.5))},
-            {"delivery_p99_ms", rounded(to_delivery_.quantile_ms(0.99))},
-            {"ack_p50_ms", rounded(to_ack_.quantile_ms(0.5))},
-            {"ack_p99_ms", rounded(to_ack_.quantile_ms(0.99))}};
+    json out = {{"delivery_p50_ms", rounded(to_delivery_.quantile_ms(0.5))},
+                {"delivery_p99_ms", rounded(to_delivery_.quantile_ms(0.99))},
+                {"ack_p50_ms", rounded(to_ack_.quantile_ms(0.5))},
+                {"ack_p99_ms", rounded(to_ack_.quantile_ms(0.99))}};
+    if (late_.count() > 0) {
+        out["late_p50_ms"] = rounded(late_.quantile_ms(0.5));
+        out["late_p99_ms"] = rounded(late_.quantile_ms(0.99));
+    }
+    return out;
 }
 
 void DirectLoad::send(std::size_t user, std::int64_t due_ns) {

@@ -74,6 +74,7 @@ private:
     std::uint64_t started_ = 0, done_ = 0, echoes_ = 0;
     std::uint64_t random_ = 7;
     Histogram to_ack_, to_delivery_;
+    Histogram late_;  // what the generator itself took from when a message was due until it sent it
     Finder seq_{"\"seq\":"}, text_{"\"text\":\""}, id_{"\"id\":\""}, chat_{"\"chat_id\":\""},
         sender_{"\"sender_id\":\""}, ref_{"\"ref\":\""};
 };

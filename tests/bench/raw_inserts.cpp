@@ -168,6 +168,7 @@ std::vector<pollfd> waits_of(const std::vector<std::unique_ptr<Writer>>& writers
 }  // namespace
 
 nlohmann::json measure_paced_inserts(const InsertPlan& plan, double per_second) {
+    wake_on_time();
     const auto writers = make_writers(plan);
     auto waits = waits_of(writers);
     std::vector<std::vector<std::int64_t>> under_way(writers.size());  // when its rows were due

@@ -11,6 +11,9 @@
 namespace bench {
 
 std::int64_t now_ns();  // monotonic
+/// From here on this thread's timers are not up to 50 us late. After the children were started: they would
+/// inherit it.
+void wake_on_time();
 
 class Handler {
 public:
