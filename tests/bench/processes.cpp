@@ -245,15 +245,15 @@ Postgres::Postgres(const TempFolder& folder) : folder_(folder.path() + "/pg") {
     // Durability is PostgreSQL's default (fsync, full_page_writes, synchronous_commit on); larger WAL
     // and buffers than the defaults keep a checkpoint of a 10 s run from deciding the figure. So that a fresh
     // cluster does not make and clear its log files while it is measured, it gets them first, as one has that
-    // has run for a day.
-    child_ = std::make_unique<Child>(
-        Spawn{.command = {postgres_program("postgres"), "-D", data, "-k", folder_, "-c",
-                          "listen_addresses=", "-c", "shared_buffers=256MB", "-c", "max_wal_size=4GB", "-c",
-                          "min_wal_size=1GB", "-c", "max_connections=100"},
-              .environment = {},
-              .log = log,
-              .as_postgres = true,
-              .stop_signal = SIGINT});
+    // has run for a day. The log is synced as supd's private PostgreSQL does it.
+    child_ = std::make_unique<Child>(Spawn{
+        .command = {postgres_program("postgres"), "-D", data, "-k", folder_, "-c", "listen_addresses=", "-c",
+                    "shared_buffers=256MB", "-c", "max_wal_size=4GB", "-c", "min_wal_size=1GB", "-c",
+                    "max_connections=100", "-c", "wal_sync_method=open_datasync"},
+        .environment = {},
+        .log = log,
+        .as_postgres = true,
+        .stop_signal = SIGINT});
     for (const std::int64_t deadline = now_ns() + 30'000'000'000;;) {
         PGconn* connection = PQconnectdb(url("postgres").c_str());
         const bool up = PQstatus(connection) == CONNECTION_OK;
