@@ -5,6 +5,14 @@
 #include <algorithm>
 
 namespace supd::chatlog {
+
+std::vector<db::Param> BatchArrays::params(const std::vector<Array*>& arrays) {
+    std::vector<db::Param> out;
+    for (const auto* array : arrays)
+        out.push_back(array->param());
+    return out;
+}
+
 std::size_t BatchArrays::group_of(ChatId chat) {
     const auto [at, is_new] = groups_.try_emplace(chat, group_rows_.size());
     if (is_new) {
@@ -15,8 +23,7 @@ std::size_t BatchArrays::group_of(ChatId chat) {
     return at->second;
 }
 
-void BatchArrays::fill(const std::vector<const Draft*>& drafts) {
-    plain_ = true;
+void BatchArrays::fill(std::span<const Draft* const> drafts) {
     places_.clear();
     groups_.clear();
     group_rows_.clear();
@@ -40,12 +47,10 @@ void BatchArrays::fill(const std::vector<const Draft*>& drafts) {
             texts_.add(*d.text);
         else
             texts_.add_null();
-        if (d.reply_to) {
-            plain_ = false;
+        if (d.reply_to)
             replies_.add(d.reply_to->bytes);
-        } else {
+        else
             replies_.add_null();
-        }
         if (d.extra.empty())
             extras_.add_null();
         else

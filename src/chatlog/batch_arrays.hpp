@@ -6,6 +6,7 @@
 #include <supd/db/async_connection.hpp>
 
 #include <optional>
+#include <span>
 #include <unordered_map>
 #include <vector>
 
@@ -14,13 +15,11 @@ namespace supd::chatlog {
 class BatchArrays {
 public:
     /// The drafts must differ in id. Forgets the batch before.
-    void fill(const std::vector<const Draft*>& drafts);
+    void fill(std::span<const Draft* const> drafts);
 
-    /// True when append_fresh may be tried: nothing is replied to.
-    bool plain() const noexcept { return plain_; }
     /// Parameters of append_fresh and append_messages. Valid until the next fill().
-    const std::vector<db::ArrayParam*>& fresh() const noexcept { return fresh_; }
-    const std::vector<db::ArrayParam*>& judged() const noexcept { return judged_; }
+    std::vector<db::Param> fresh() const { return params(fresh_); }
+    std::vector<db::Param> judged() const { return params(judged_); }
 
     /// One receipt per draft; nothing when append_fresh has left the batch to append_messages.
     std::optional<std::vector<Receipt>> read_fresh(const db::AsyncResult& result) const;
@@ -34,9 +33,9 @@ private:
     };
     using Array = db::ArrayParam;
 
+    static std::vector<db::Param> params(const std::vector<Array*>& arrays);
     std::size_t group_of(ChatId chat);
 
-    bool plain_ = true;
     std::vector<Place> places_;
     std::vector<std::int32_t> group_rows_;
     std::unordered_map<ChatId, std::size_t> groups_;

@@ -248,6 +248,9 @@ std::vector<ReactionCount> read_reactions(std::string_view text) {
 
 namespace store {
 
+const db::Statement kAppendOne{"log_append_one",
+                               "select * from append_one($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"};
+
 const db::Statement kAppendFresh{
     "log_append_fresh",
     "select * from append_fresh($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)"};

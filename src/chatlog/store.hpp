@@ -10,6 +10,7 @@
 
 namespace supd::chatlog::store {
 
+extern const db::Statement kAppendOne;
 extern const db::Statement kAppendFresh;
 extern const db::Statement kAppendMessages;
 

@@ -1,6 +1,6 @@
-#include "batch_arrays.hpp"
+#include "appender.hpp"
+#include "chat_lanes.hpp"
 #include "draft.hpp"
-#include "store.hpp"
 
 #include <supd/async/task_group.hpp>
 #include <supd/base/log.hpp>
@@ -18,6 +18,7 @@
 #include <algorithm>
 #include <atomic>
 #include <deque>
+#include <numeric>
 #include <typeinfo>
 #include <unordered_set>
 
@@ -30,7 +31,10 @@ constexpr std::chrono::seconds kGiveUp{10};
 constexpr std::chrono::milliseconds kFirstPause{20};
 constexpr std::chrono::milliseconds kLongestPause{500};
 constexpr int kBatchAttempts = 3;
-constexpr const char* kUniqueViolation = "23505";
+// A lane keeps up while it has fewer messages than this and has answered within this time; only then does the
+// next stay unused. Both measured: docs/benchmarks.md.
+constexpr std::size_t kFewRows = 16;
+constexpr std::chrono::milliseconds kSoon{5};
 constexpr auto kTuple = asio::as_tuple(asio::use_awaitable);
 
 struct Pending {
@@ -46,8 +50,10 @@ struct Pending {
 // One database connection and the queue before it. Lives on one io thread; other threads post to it.
 class Writer::Lane {
 public:
-    Lane(async::IoThreads& threads, std::size_t home, ws::Hub& hub, const std::string& url, std::size_t index)
+    Lane(async::IoThreads& threads, std::size_t home, ws::Hub& hub, ChatLanes& chats, const std::string& url,
+         std::size_t index)
         : threads_(threads),
+          chats_(chats),
           context_(threads.context(home)),
           home_(home),
           hub_(hub),
@@ -73,6 +79,7 @@ public:
             queued_bytes_.load(std::memory_order_relaxed) > kMaxQueuedBytes) {
             queued_.fetch_sub(1, std::memory_order_relaxed);
             queued_bytes_.fetch_sub(bytes, std::memory_order_relaxed);
+            chats_.leave(pending.draft.chat);
             pending.span.fail("overloaded");
             // Never from within submit: a coroutine that waits for the answer has not been suspended yet.
             asio::post(threads_.context(pending.thread),
@@ -94,6 +101,10 @@ public:
     }
 
     std::size_t queued() const noexcept { return queued_.load(std::memory_order_relaxed); }
+    bool keeps_up(base::Monotonic::time_point now) const noexcept {
+        const auto busy_since = busy_since_.load(std::memory_order_relaxed);
+        return queued() < kFewRows && (busy_since == kIdle || now - busy_since < kSoon);
+    }
     std::uint64_t failures() const noexcept { return failures_.load(std::memory_order_relaxed); }
 
     std::function<void(const CommitStats&)> observe;
@@ -140,6 +151,8 @@ private:
             co_await wake_.async_wait(kTuple);
             co_return true;
         }
+        if (busy_since_.load(std::memory_order_relaxed) == kIdle)
+            busy_since_.store(base::Monotonic::now(), std::memory_order_relaxed);
         if (!connection_.is_open()) {
             // At once after a loss, then slower and slower until a commit succeeds: a server that answers may
             // still take no writes.
@@ -186,27 +199,13 @@ private:
         drafts_.clear();
         for (const auto& pending : batch_)
             drafts_.push_back(&pending.draft);
-        arrays_.fill(drafts_);
-        db::AsyncResult result;
-        std::optional<std::vector<Receipt>> receipts;
-        if (attempts_ == 0 && arrays_.plain()) {
-            // Nearly every batch. Refused (a known id) or left alone (a sender who may not), it is judged row
-            // by row.
-            result = co_await connection_.exec(store::kAppendFresh, arrays_.fresh());
-            if (result.state == db::AsyncResult::State::ok) receipts = arrays_.read_fresh(result);
-        }
-        const bool to_judge =
-            result.state == db::AsyncResult::State::ok || result.sqlstate == kUniqueViolation;
-        if (!receipts && connection_.is_open() && (attempts_ > 0 || !arrays_.plain() || to_judge)) {
-            result = co_await connection_.exec(store::kAppendMessages, arrays_.judged());
-            if (result.state == db::AsyncResult::State::ok) receipts = arrays_.read_judged(result);
-        }
-        if (result.state != db::AsyncResult::State::lost) pause_ = {};
-        if (receipts) {
+        auto result = co_await appender_.append(drafts_, attempts_ > 0);
+        if (!result.lost) pause_ = {};
+        if (result.receipts) {
             CommitStats stats;
             stats.rows = batch_.size();
             stats.commit_s = std::chrono::duration<double>(base::Monotonic::now() - started).count();
-            finish(std::move(*receipts));
+            finish(std::move(*result.receipts));
             stats.delivery_s = waits_;
             if (observe) observe(stats);
             co_return;
@@ -214,7 +213,7 @@ private:
         // Lost: unknown whether it was committed, but the ids make the same batch safe to send again.
         // Refused: a race for an id with another process, a deadlock or a timeout; the second look sees what
         // the first could not.
-        again(result.state == db::AsyncResult::State::lost);
+        again(result.lost);
     }
 
     void again(bool lost = false) {
@@ -253,6 +252,7 @@ private:
     void answer_all(Outcome outcome) { answer(std::vector<Receipt>(batch_.size(), Receipt{outcome})); }
 
     void answer(std::vector<Receipt> receipts) {
+        busy_since_.store(kIdle, std::memory_order_relaxed);
         queued_.fetch_sub(batch_.size(), std::memory_order_relaxed);
         std::size_t bytes = 0;
         for (const auto& pending : batch_)
@@ -264,7 +264,6 @@ private:
             if (batch_[i].span) describe(batch_[i].span, receipts[i].outcome);
             by_thread[batch_[i].thread].emplace_back(std::move(batch_[i].done), receipts[i]);
         }
-        batch_.clear();
         for (std::size_t i = 0; i < by_thread.size(); ++i) {
             if (by_thread[i].empty()) continue;
             asio::post(threads_.context(i), [answers = std::move(by_thread[i])] {
@@ -272,6 +271,10 @@ private:
                     done(receipt);
             });
         }
+        for (const auto& pending :
+             batch_)  // at last: the chat's next answer comes after this one from any lane
+            chats_.leave(pending.draft.chat);
+        batch_.clear();
     }
 
     void describe(trace::Span& span, Outcome outcome) const {
@@ -292,11 +295,14 @@ private:
         }
     }
 
+    static constexpr base::Monotonic::time_point kIdle{};
     async::IoThreads& threads_;
+    ChatLanes& chats_;
     asio::io_context& context_;
     std::size_t home_;
     ws::Hub& hub_;
     db::AsyncConnection connection_;
+    Appender appender_{connection_};
     asio::steady_timer wake_;
     bool idle_ = false;
     bool stopping_ = false;
@@ -310,20 +316,21 @@ private:
     std::atomic<std::size_t> queued_{0};
     std::atomic<std::size_t> queued_bytes_{0};
     std::atomic<std::uint64_t> failures_{0};
+    std::atomic<base::Monotonic::time_point> busy_since_{kIdle};  // without an answer
 
     std::mutex mailbox_mutex_;
     std::vector<Pending> mailbox_;
 
     std::vector<const Draft*> drafts_;
     std::vector<double> waits_;  // see CommitStats
-    BatchArrays arrays_;
 
     async::TaskGroup tasks_{"writer"};
 };
 
-Writer::Writer(async::IoThreads& threads, ws::Hub& hub, Options options) {
+Writer::Writer(async::IoThreads& threads, ws::Hub& hub, Options options)
+    : chats_(std::make_unique<ChatLanes>()) {
     for (std::size_t i = 0; i < options.lanes; ++i)
-        lanes_.push_back(std::make_unique<Lane>(threads, i % threads.size(), hub, options.url, i));
+        lanes_.push_back(std::make_unique<Lane>(threads, i % threads.size(), hub, *chats_, options.url, i));
 }
 
 Writer::~Writer() = default;
@@ -339,14 +346,24 @@ void Writer::stop() {
 }
 
 void Writer::submit(Draft draft, std::function<void(const Receipt&)> done, const trace::Context& parent) {
-    auto& lane = *lanes_[std::hash<ChatId>{}(draft.chat) % lanes_.size()];
     Pending pending;
     pending.draft = std::move(draft);
     pending.done = std::move(done);
     pending.thread = async::IoThreads::current();
     pending.queued = base::Monotonic::now();
     pending.span = trace::child_of(parent, trace::Kind::client, "postgresql append_messages");
-    lane.submit(std::move(pending));
+    const auto lane = chats_->enter(pending.draft.chat, lane_for(pending.queued));
+    lanes_[lane]->submit(std::move(pending));
+}
+
+// Two connections that commit at once wait for each other's log and take a core each, where one would have
+// taken both batches in one: the next is used when those before it do not keep up.
+std::size_t Writer::lane_for(base::Monotonic::time_point now) const noexcept {
+    const auto at = std::ranges::find_if(lanes_, [now](const auto& lane) { return lane->keeps_up(now); });
+    const auto shortest = [&] {
+        return std::ranges::min_element(lanes_, {}, [](const auto& lane) { return lane->queued(); });
+    };
+    return static_cast<std::size_t>((at != lanes_.end() ? at : shortest()) - lanes_.begin());
 }
 
 asio::awaitable<Receipt> Writer::append(Draft draft) {
@@ -365,17 +382,13 @@ asio::awaitable<Receipt> Writer::append(Draft draft) {
 }
 
 std::size_t Writer::queued() const noexcept {
-    std::size_t sum = 0;
-    for (const auto& lane : lanes_)
-        sum += lane->queued();
-    return sum;
+    return std::accumulate(lanes_.begin(), lanes_.end(), std::size_t{0},
+                           [](std::size_t sum, const auto& lane) { return sum + lane->queued(); });
 }
 
 std::uint64_t Writer::failures() const noexcept {
-    std::uint64_t sum = 0;
-    for (const auto& lane : lanes_)
-        sum += lane->failures();
-    return sum;
+    return std::accumulate(lanes_.begin(), lanes_.end(), std::uint64_t{0},
+                           [](std::uint64_t sum, const auto& lane) { return sum + lane->failures(); });
 }
 
 void Writer::on_commit(const std::function<void(const CommitStats&)>& observe) {

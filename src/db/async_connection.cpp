@@ -22,10 +22,6 @@ constexpr std::chrono::seconds kConnectTimeout{3};
 constexpr std::chrono::seconds kAnswerGrace{5};
 constexpr auto kTuple = asio::as_tuple(asio::use_awaitable);
 
-std::uint32_t big32(std::uint32_t value) {
-    return __builtin_bswap32(value);
-}
-
 std::int64_t read_integer(const char* data, int size) {
     if (size == 8) {
         std::uint64_t value;
@@ -34,13 +30,21 @@ std::int64_t read_integer(const char* data, int size) {
     }
     std::uint32_t value;
     std::memcpy(&value, data, 4);
-    return static_cast<std::int32_t>(big32(value));
+    return static_cast<std::int32_t>(__builtin_bswap32(value));
 }
 
 }  // namespace
 
+std::uint32_t network_order(std::int32_t value) noexcept {
+    return __builtin_bswap32(static_cast<std::uint32_t>(value));
+}
+
+std::uint64_t network_order(std::int64_t value) noexcept {
+    return __builtin_bswap64(static_cast<std::uint64_t>(value));
+}
+
 void ArrayParam::put32(std::uint32_t value) {
-    const auto big = big32(value);
+    const auto big = network_order(static_cast<std::int32_t>(value));
     bytes_.append(reinterpret_cast<const char*>(&big), 4);
 }
 
@@ -55,7 +59,7 @@ void ArrayParam::clear() {
 }
 
 void ArrayParam::begin_element(std::int32_t size) {
-    const auto count = big32(++count_);
+    const auto count = network_order(static_cast<std::int32_t>(++count_));
     std::memcpy(bytes_.data() + 12, &count, 4);
     put32(static_cast<std::uint32_t>(size));
 }
@@ -67,7 +71,7 @@ void ArrayParam::add(std::string_view bytes) {
 
 void ArrayParam::add_int8(std::int64_t value) {
     begin_element(8);
-    const auto big = __builtin_bswap64(static_cast<std::uint64_t>(value));
+    const auto big = network_order(value);
     bytes_.append(reinterpret_cast<const char*>(&big), 8);
 }
 
@@ -219,7 +223,7 @@ asio::awaitable<bool> AsyncConnection::open() {
 }
 
 asio::awaitable<AsyncResult> AsyncConnection::exec(const Statement& statement,
-                                                   const std::vector<ArrayParam*>& params) {
+                                                   std::span<const Param> params) {
     AsyncResult out;
     if (!is_open()) co_return out;
     impl_->guard(impl_->statement_timeout + kAnswerGrace);
@@ -227,8 +231,8 @@ asio::awaitable<AsyncResult> AsyncConnection::exec(const Statement& statement,
 
     if (!impl_->prepared.contains(statement.name)) {
         std::vector<Oid> types;
-        for (const auto* param : params)
-            types.push_back(param->array_oid());
+        for (const auto& param : params)
+            types.push_back(param.type_oid);
         const int sent = PQsendPrepare(impl_->link, statement.name, statement.sql,
                                        static_cast<int>(types.size()), types.data());
         if (!sent || !co_await impl_->flush()) {
@@ -253,9 +257,10 @@ asio::awaitable<AsyncResult> AsyncConnection::exec(const Statement& statement,
 
     std::vector<const char*> values;
     std::vector<int> lengths, formats;
-    for (const auto* param : params) {
-        values.push_back(param->bytes().data());
-        lengths.push_back(static_cast<int>(param->bytes().size()));
+    for (const auto& param : params) {
+        // To libpq a null pointer is NULL, which an empty view's may be.
+        values.push_back(param.null ? nullptr : param.bytes.empty() ? "" : param.bytes.data());
+        lengths.push_back(static_cast<int>(param.bytes.size()));
         formats.push_back(1);
     }
     const int sent = PQsendQueryPrepared(impl_->link, statement.name, static_cast<int>(params.size()),

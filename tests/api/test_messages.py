@@ -8,6 +8,8 @@ import re
 import pytest
 
 from rig.client import Account, Rest, a_chat, a_user, an_id
+from rig.daemon import Daemon
+from rig.postgres import PostgresCluster, chat_locked
 
 pytestmark = pytest.mark.core
 
@@ -355,3 +357,20 @@ async def test_an_edit_tells_nothing_to_who_joined_after_the_message(rest: Rest)
     assert [event["data"]["text"] for event in events if event["type"] == "message_edited"] == [None, "for ben too"]
     (await ben.get(f"messages/{old['id']}")).problem(404)
     assert (await bob.get(f"messages/{old['id']}"))["text"] == "canary"
+
+
+async def test_a_chat_that_stands_still_holds_up_no_other(rest: Rest, server: Daemon, postgres: PostgresCluster) -> None:
+    """Whoever changes a chat has its lock meanwhile: what is sent to it waits, what is sent to others goes another way."""
+    ann, _, held = await a_pair(rest)
+    others = [(await a_chat(ann, await a_user(rest)))["id"] for _ in range(12)]
+    database = postgres.database_of(server.database_url or "")
+    async with chat_locked(postgres, database, held):
+        waiting = asyncio.create_task(ann.send(held))
+        while not await asyncio.to_thread(postgres.sql, "select 1 from pg_stat_activity where wait_event = 'advisory' and "
+                                          f"datname = '{database}' and application_name like 'supd-writer-%'"):
+            assert not waiting.done()
+            await asyncio.sleep(0.01)
+        for chat in others:
+            assert (await asyncio.wait_for(ann.send(chat), 2))["chat_id"] == chat
+        assert not waiting.done()
+    assert (await waiting)["chat_id"] == held

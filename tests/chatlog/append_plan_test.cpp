@@ -94,6 +94,12 @@ std::string append_fresh(int rows) {
            "]::int[])";
 }
 
+std::string append_one() {
+    const Call c(1);
+    return "select r_seq from append_one(1, " + c.chats.str() + ", " + c.ids.str() + ", " + c.senders.str() +
+           ", " + c.devices.str() + ", 'text', 'text', null, '\\x01', null)";
+}
+
 std::string append_messages(int rows) {
     const Call c(rows);
     return "select r_outcome from append_messages(array[1]::bigint[], array[" + c.chats.str() + "], array[" +
@@ -127,7 +133,7 @@ TEST_P(AppendPlanTest, EveryTableIsReachedByAnIndex) {
         if (messages > 0) sql(link, "analyze");
     }
     for (const int rows : {1, std::min(chats, 3), std::min(chats, 4), std::min(chats, 50)}) {
-        for (const auto& call : {append_fresh(rows), append_messages(rows)}) {
+        for (const auto& call : {append_one(), append_fresh(rows), append_messages(rows)}) {
             const auto link = connect(url);
             sql(link,
                 "load 'auto_explain'; set auto_explain.log_min_duration = 0; set "

@@ -1,70 +1,12 @@
-// The two append functions against a PostgreSQL of the test's own: same seqs, and nothing kept where the
-// short one does not apply.
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/use_future.hpp>
-#include <chatlog/batch_arrays.hpp>
-#include <chatlog/store.hpp>
-#include <gtest/gtest.h>
-#include <libpq-fe.h>
-#include <support/private_postgres.hpp>
-
-#include <memory>
+// The two append functions for batches against a PostgreSQL of the test's own: same seqs, and nothing kept
+// where the short one does not apply.
+#include "append_rig.hpp"
 
 namespace supd::chatlog {
 namespace {
 
-class BatchArraysTest : public testing::Test {
+class BatchArraysTest : public AppendRig {
 protected:
-    BatchArraysTest()
-        : url_(support::migrated_database()),
-          link_(PQconnectdb(url_.c_str()), PQfinish),
-          connection_(context_, url_, std::chrono::seconds(5), "test") {
-        for (const auto& user : {anna_, ben_, eve_}) {
-            const auto name = user.text();
-            sql("insert into users (id, username, username_key, username_skeleton, display_name) values ('" +
-                name + "', '" + name + "', '" + name + "', '" + name + "', 'x')");
-        }
-        for (const auto& chat : {first_, second_}) {
-            sql("insert into chats (id, type, title, created_by) values ('" + chat.text() +
-                "', 'group', 't', '" + anna_.text() + "')");
-            sql("insert into chat_heads (chat_id, last_seq) values ('" + chat.text() + "', 10)");
-            for (const auto& user : {anna_, ben_})
-                sql("insert into chat_members (chat_id, user_id, from_seq) values ('" + chat.text() + "', '" +
-                    user.text() + "', 1)");
-        }
-        EXPECT_TRUE(run(connection_.open()));
-    }
-
-    std::string sql(const std::string& text) {
-        const std::unique_ptr<PGresult, void (*)(PGresult*)> result(PQexec(link_.get(), text.c_str()),
-                                                                    PQclear);
-        const auto status = PQresultStatus(result.get());
-        EXPECT_TRUE(status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK)
-            << PQresultErrorMessage(result.get());
-        return PQntuples(result.get()) > 0 ? PQgetvalue(result.get(), 0, 0) : "";
-    }
-
-    template <class T>
-    T run(boost::asio::awaitable<T> work) {
-        auto result = boost::asio::co_spawn(context_, std::move(work), boost::asio::use_future);
-        context_.restart();
-        context_.run();
-        return result.get();
-    }
-
-    Draft draft(ChatId chat, UserId sender) {
-        Draft out;
-        out.id = MessageId::make();
-        out.chat = chat;
-        out.sender = sender;
-        out.sender_device = DeviceId::make();
-        out.type = "text";
-        out.text = "hello";
-        out.digest.fill(7);
-        return out;
-    }
-
     void fill(const std::vector<Draft>& drafts) {
         std::vector<const Draft*> pointers;
         for (const auto& each : drafts)
@@ -79,17 +21,7 @@ protected:
     std::vector<Receipt> judged() {
         return arrays_.read_judged(run(connection_.exec(store::kAppendMessages, arrays_.judged()))).value();
     }
-    std::int64_t stored() { return std::stoll(sql("select count(*) from messages")); }
-    std::int64_t head(ChatId chat) {
-        return std::stoll(sql("select last_seq from chat_heads where chat_id = '" + chat.text() + "'"));
-    }
 
-    const UserId anna_ = UserId::make(), ben_ = UserId::make(), eve_ = UserId::make();
-    const ChatId first_ = ChatId::make(), second_ = ChatId::make();
-    boost::asio::io_context context_;
-    std::string url_;
-    std::unique_ptr<PGconn, void (*)(PGconn*)> link_;
-    db::AsyncConnection connection_;
     BatchArrays arrays_;
 };
 
@@ -105,7 +37,6 @@ protected:
 
 TEST_P(BatchSizeTest, NumbersTheRowsOfEachChatInTheOrderOfArrival) {
     fill_padded({draft(first_, anna_), draft(second_, ben_), draft(first_, ben_)});
-    ASSERT_TRUE(arrays_.plain());
     const auto receipts = fresh();
     ASSERT_TRUE(receipts);
     ASSERT_EQ(receipts->size(), GetParam());
@@ -172,14 +103,6 @@ TEST_F(BatchArraysTest, AClosedChatAndAChannelTakeNothing) {
     fill({draft(second_, ben_)});
     EXPECT_FALSE(fresh());
     EXPECT_EQ(judged()[0].outcome, Outcome::forbidden);
-}
-
-TEST_F(BatchArraysTest, AReplyIsNotPlain) {
-    auto reply = draft(first_, anna_);
-    reply.reply_to = MessageId::make();
-    fill({reply});
-    EXPECT_FALSE(arrays_.plain());
-    EXPECT_EQ(judged()[0].outcome, Outcome::bad_reply);
 }
 
 TEST_F(BatchArraysTest, KeepsWhatPlainMessagesMayCarry) {

@@ -4,13 +4,10 @@ about it when it goes on counts no more. What the job does happens once."""
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import signal
-import subprocess
 import time
-import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 
 import pytest
 
@@ -19,7 +16,7 @@ from rig.daemon import Daemon, shared_secret
 from rig.judge import judge
 from rig.load import Load
 from rig.nodes import metric
-from rig.postgres import PostgresCluster, server_binaries
+from rig.postgres import PostgresCluster, chat_locked
 
 LONG = os.environ.get("SUPD_LONG") == "1"
 LEASE_S = 60.0
@@ -37,25 +34,6 @@ pytestmark = pytest.mark.faults
 def pair(spawn: Callable[..., Daemon], postgres: PostgresCluster) -> list[Daemon]:
     url, settings = postgres.new_database(), {"JWT_SECRET": shared_secret()}
     return [spawn(database_url=url, name=name, settings=settings).start() for name in ("a", "b")]
-
-
-@contextlib.asynccontextmanager
-async def chat_locked(postgres: PostgresCluster, database: str, chat: str) -> AsyncIterator[None]:
-    """Whoever wants to change the chat waits. By a session of psql, which says when it has the lock."""
-    key = int.from_bytes(uuid.UUID(chat).bytes[8:], "little", signed=True)
-    session = await asyncio.create_subprocess_exec(
-        str(server_binaries() / "psql"), "-X", "-A", "-t", "-q", "-h", "127.0.0.1", "-p", str(postgres.port), "-U", "postgres",
-        "-d", database, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    assert session.stdin is not None and session.stdout is not None
-    try:
-        # Nothing of the session's own ends it: it waits for more until its input is closed.
-        session.stdin.write(f"begin;\nselect pg_advisory_xact_lock({key});\nselect 'locked';\n".encode())
-        while (await asyncio.wait_for(session.stdout.readline(), 10)).strip() != b"locked":
-            pass
-        yield
-    finally:
-        session.stdin.close()
-        await session.wait()
 
 
 async def count(daemon: Daemon, outcome: str) -> float:

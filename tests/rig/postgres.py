@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import os
 import pwd
 import random
@@ -12,6 +14,7 @@ import subprocess
 import tempfile
 import time
 import uuid
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 CLUSTER_USER = "postgres"
@@ -169,3 +172,22 @@ class PostgresCluster:
 
     def log_text(self) -> str:
         return self.log_path.read_text(errors="replace")
+
+
+@contextlib.asynccontextmanager
+async def chat_locked(postgres: PostgresCluster, database: str, chat: str) -> AsyncIterator[None]:
+    """Whoever wants to change the chat waits. By a session of psql, which says when it has the lock."""
+    key = int.from_bytes(uuid.UUID(chat).bytes[8:], "little", signed=True)
+    session = await asyncio.create_subprocess_exec(
+        str(server_binaries() / "psql"), "-X", "-A", "-t", "-q", "-h", "127.0.0.1", "-p", str(postgres.port), "-U", "postgres",
+        "-d", database, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert session.stdin is not None and session.stdout is not None
+    try:
+        # Nothing of the session's own ends it: it waits for more until its input is closed.
+        session.stdin.write(f"begin;\nselect pg_advisory_xact_lock({key});\nselect 'locked';\n".encode())
+        while (await asyncio.wait_for(session.stdout.readline(), 10)).strip() != b"locked":
+            pass
+        yield
+    finally:
+        session.stdin.close()
+        await session.wait()

@@ -1,7 +1,8 @@
 // The hot path: plain messages, many per transaction. While one commit is in flight, sends queue; the next
 // commit takes all that wait, up to kMaxBatchRows and kMaxBatchBytes. No timer: an idle server adds no
-// latency, a busy one commits hundreds of messages per flush. One lane per database connection; a chat always
-// goes through the same lane of a process, so its order of arrival is its order in the log.
+// latency, a busy one commits hundreds of messages per flush. One lane per database connection, the next used
+// when those before it do not keep up; what waits of a chat is in one lane of a process, so its order of
+// arrival is its order in the log.
 #pragma once
 
 #include <supd/async/io_threads.hpp>
@@ -27,6 +28,8 @@ inline constexpr std::size_t kMaxBatchBytes = 1 << 20;
 /// What may wait in one lane; more is refused with 503 `overloaded`.
 inline constexpr std::size_t kMaxQueuedRows = 20'000;
 inline constexpr std::size_t kMaxQueuedBytes = 64 << 20;
+
+class ChatLanes;
 
 using Digest = std::array<std::uint8_t, 16>;
 
@@ -90,6 +93,9 @@ public:
 
 private:
     class Lane;
+    std::size_t lane_for(base::Monotonic::time_point now) const noexcept;
+
+    std::unique_ptr<ChatLanes> chats_;  // outlives the lanes
     std::vector<std::unique_ptr<Lane>> lanes_;
 };
 

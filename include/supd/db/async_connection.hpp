@@ -1,5 +1,5 @@
 // One PostgreSQL connection driven by an io thread without blocking it: the hot path's way into the database.
-// One statement at a time, binary array parameters, binary results; a statement outside a transaction block
+// One statement at a time, binary parameters, binary results; a statement outside a transaction block
 // is its own transaction, so its answer comes after COMMIT. Not thread-safe: everything on the context's
 // thread.
 #pragma once
@@ -11,6 +11,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -19,10 +20,33 @@ namespace supd::db {
 
 namespace asio = boost::asio;
 
+/// Element types and scalars, by their OIDs in PostgreSQL's catalog.
+enum class ParamType : std::uint32_t { bytea = 17, int8 = 20, int4 = 23, text = 25, uuid = 2950 };
+
+/// A parameter in PostgreSQL's binary format. The bytes are the caller's.
+struct Param {
+    std::uint32_t type_oid = 0;
+    std::string_view bytes;
+    bool null = false;
+
+    /// text, bytea, uuid (16 bytes) and numbers in network order.
+    static Param of(ParamType type, std::string_view bytes) {
+        return {static_cast<std::uint32_t>(type), bytes, false};
+    }
+    static Param of(const base::Uuid& id) {
+        return of(ParamType::uuid, {reinterpret_cast<const char*>(id.data()), id.size()});
+    }
+    static Param null_of(ParamType type) { return {static_cast<std::uint32_t>(type), {}, true}; }
+};
+
+/// Numbers in network order, as Param takes them.
+std::uint32_t network_order(std::int32_t value) noexcept;
+std::uint64_t network_order(std::int64_t value) noexcept;
+
 /// A one-dimensional array in PostgreSQL's binary format.
 class ArrayParam {
 public:
-    enum class Type : std::uint32_t { bytea = 17, int8 = 20, int4 = 23, text = 25, uuid = 2950 };
+    using Type = ParamType;
 
     explicit ArrayParam(Type type) : type_(type) { clear(); }
     void clear();
@@ -34,11 +58,11 @@ public:
     void add_int4(std::int32_t value);
     void add_null();
 
-    std::uint32_t array_oid() const noexcept;
     /// Valid until the next change.
-    std::string_view bytes() const noexcept { return bytes_; }
+    Param param() const noexcept { return {array_oid(), bytes_, false}; }
 
 private:
+    std::uint32_t array_oid() const noexcept;
     void begin_element(std::int32_t size);
     void put32(std::uint32_t value);
 
@@ -85,8 +109,8 @@ public:
     /// False when PostgreSQL cannot be reached now.
     asio::awaitable<bool> open();
     void close() noexcept;
-    /// The arrays must stay until it returns. Prepares the statement on first use.
-    asio::awaitable<AsyncResult> exec(const Statement& statement, const std::vector<ArrayParam*>& params);
+    /// The parameters and their bytes must stay until it returns. Prepares the statement on first use.
+    asio::awaitable<AsyncResult> exec(const Statement& statement, std::span<const Param> params);
 
 private:
     struct Impl;
