@@ -11,8 +11,6 @@ return (case when p_status <> 'active' then 32767 when p_type = 'channel' then 5
 -- Kept by triggers, so that no writer can forget it, one of an older version neither. Whoever changes a chat's status
 -- holds the chat's lock, so a sender's transaction sees the change or comes before it.
 alter table chat_heads add column send_role smallint not null default 0;
-update chat_heads h set send_role = send_role_of(c.type, c.status)
-  from chats c where c.id = h.chat_id and send_role_of(c.type, c.status) <> 0;
 
 create function chat_heads_set_send_role() returns trigger language plpgsql as $$
 begin
@@ -33,6 +31,10 @@ create trigger chats_pass_send_role after update of type, status on chats
     for each row when (send_role_of(old.type, old.status) <> send_role_of(new.type, new.status))
     execute function chats_pass_send_role();
 
+-- After the triggers: from here on nobody changes a chat unseen.
+update chat_heads h set send_role = send_role_of(c.type, c.status)
+  from chats c where c.id = h.chat_id and send_role_of(c.type, c.status) <> 0;
+
 -- No seq: this sender may not send to this chat, nothing was kept, append_messages tells why. A known id is the unique
 -- index's error.
 create function append_one(
@@ -41,15 +43,14 @@ create function append_one(
 language plpgsql
 as $$
 declare
-    v_xid xid8;
     v_now timestamptz;
 begin
     if pg_advisory_xact_lock(p_lock) is null then return; end if;
-    v_xid := pg_current_xact_id();
     v_now := date_trunc('milliseconds', clock_timestamp());
-    -- A statement of its own: its snapshot must be younger than the lock.
+    -- A statement of its own: its snapshot must be younger than the lock. Only who may send gets a transaction id.
     update chat_heads h
-       set last_seq = h.last_seq + 1, last_message_seq = h.last_seq + 1, last_message_at = v_now, xid = v_xid
+       set last_seq = h.last_seq + 1, last_message_seq = h.last_seq + 1, last_message_at = v_now,
+           xid = pg_current_xact_id()
       from chat_members m
      where h.chat_id = p_chat and m.chat_id = p_chat and m.user_id = p_sender and m.state = 0 and m.role >= h.send_role
     returning h.last_seq into r_seq;
@@ -58,7 +59,7 @@ begin
     insert into messages (chat_id, seq, id, sender_id, sender_device_id, type, text, extra, digest, created_at, expires_at,
                           xid)
     values (p_chat, r_seq, p_id, p_sender, p_device, p_type, p_text, p_extra::json, p_digest, v_now,
-            v_now + make_interval(secs => p_expires), v_xid);
+            v_now + make_interval(secs => p_expires), pg_current_xact_id());
 end
 $$;
 
@@ -76,7 +77,7 @@ declare
     v_key bigint;
     v_seq bigint;
 begin
-    -- Written so that plpgsql evaluates what it can without the executor: for a single message start-up is the cost.
+    -- Written so that plpgsql evaluates what it can without the executor: for a few messages start-up is the cost.
     foreach v_key in array p_locks loop
         if pg_advisory_xact_lock(v_key) is null then return; end if;
     end loop;

@@ -2,12 +2,24 @@
 #pragma once
 
 #include <supd/chatlog/writer.hpp>
+#include <supd/trace/span.hpp>
 
 namespace supd::chatlog {
+
+struct Pending {
+    Draft draft;
+    std::function<void(const Receipt&)> done;
+    std::size_t thread = 0;
+    base::Monotonic::time_point queued;
+    trace::Span span;  // from here to the answer
+};
 
 std::size_t weight(const Draft& draft);
 /// The outcome column of append_messages.
 Outcome outcome_of(std::int64_t code);
 ws::ChatEvent event_of(const Draft& draft, const Receipt& receipt);
+
+/// What the span tells of the commit that the message was in.
+void describe(trace::Span& span, Outcome outcome, std::size_t rows);
 
 }  // namespace supd::chatlog

@@ -7,7 +7,6 @@
 #include <supd/chatlog/writer.hpp>
 #include <supd/db/async_connection.hpp>
 #include <supd/trace/carrier.hpp>
-#include <supd/trace/span.hpp>
 
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/post.hpp>
@@ -36,14 +35,6 @@ constexpr int kBatchAttempts = 3;
 constexpr std::size_t kFewRows = 16;
 constexpr std::chrono::milliseconds kSoon{5};
 constexpr auto kTuple = asio::as_tuple(asio::use_awaitable);
-
-struct Pending {
-    Draft draft;
-    std::function<void(const Receipt&)> done;
-    std::size_t thread = 0;
-    base::Monotonic::time_point queued;
-    trace::Span span;  // from here to the answer
-};
 
 }  // namespace
 
@@ -86,6 +77,7 @@ public:
                        [done = std::move(pending.done)] { done(Receipt{Outcome::overloaded}); });
             return;
         }
+        mark_busy(pending.queued);
         if (async::IoThreads::current() == home_) {
             push(std::move(pending));
             return;
@@ -110,6 +102,11 @@ public:
     std::function<void(const CommitStats&)> observe;
 
 private:
+    void mark_busy(base::Monotonic::time_point now) noexcept {
+        auto idle = kIdle;
+        busy_since_.compare_exchange_strong(idle, now, std::memory_order_relaxed);
+    }
+
     void push(Pending pending) {
         queue_.push_back(std::move(pending));
         if (idle_) {
@@ -147,12 +144,12 @@ private:
         if (queue_.empty() && batch_.empty()) {
             if (stopping_) co_return false;
             idle_ = true;
+            busy_since_.store(kIdle, std::memory_order_relaxed);
             wake_.expires_at(asio::steady_timer::time_point::max());
             co_await wake_.async_wait(kTuple);
             co_return true;
         }
-        if (busy_since_.load(std::memory_order_relaxed) == kIdle)
-            busy_since_.store(base::Monotonic::now(), std::memory_order_relaxed);
+        mark_busy(base::Monotonic::now());
         if (!connection_.is_open()) {
             // At once after a loss, then slower and slower until a commit succeeds: a server that answers may
             // still take no writes.
@@ -231,6 +228,7 @@ private:
     }
 
     void finish(std::vector<Receipt> receipts) {
+        busy_since_.store(kIdle, std::memory_order_relaxed);
         std::vector<ws::ChatEvent> events;
         events.reserve(batch_.size());
         waits_.clear();
@@ -252,17 +250,17 @@ private:
     void answer_all(Outcome outcome) { answer(std::vector<Receipt>(batch_.size(), Receipt{outcome})); }
 
     void answer(std::vector<Receipt> receipts) {
-        busy_since_.store(kIdle, std::memory_order_relaxed);
-        queued_.fetch_sub(batch_.size(), std::memory_order_relaxed);
+        auto batch = std::exchange(batch_, {});
+        queued_.fetch_sub(batch.size(), std::memory_order_relaxed);
         std::size_t bytes = 0;
-        for (const auto& pending : batch_)
+        for (const auto& pending : batch)
             bytes += weight(pending.draft);
         queued_bytes_.fetch_sub(bytes, std::memory_order_relaxed);
         using Answers = std::vector<std::pair<std::function<void(const Receipt&)>, Receipt>>;
         std::vector<Answers> by_thread(threads_.size());
-        for (std::size_t i = 0; i < batch_.size(); ++i) {
-            if (batch_[i].span) describe(batch_[i].span, receipts[i].outcome);
-            by_thread[batch_[i].thread].emplace_back(std::move(batch_[i].done), receipts[i]);
+        for (std::size_t i = 0; i < batch.size(); ++i) {
+            describe(batch[i].span, receipts[i].outcome, batch.size());
+            by_thread[batch[i].thread].emplace_back(std::move(batch[i].done), receipts[i]);
         }
         for (std::size_t i = 0; i < by_thread.size(); ++i) {
             if (by_thread[i].empty()) continue;
@@ -271,17 +269,9 @@ private:
                     done(receipt);
             });
         }
-        for (const auto& pending :
-             batch_)  // at last: the chat's next answer comes after this one from any lane
+        // Last: the chat's next answer comes after this one, whichever lane gives it.
+        for (const auto& pending : batch)
             chats_.leave(pending.draft.chat);
-        batch_.clear();
-    }
-
-    void describe(trace::Span& span, Outcome outcome) const {
-        span.set("db.system.name", "postgresql");
-        span.set("db.operation.batch.size", static_cast<std::int64_t>(batch_.size()));
-        if (outcome == Outcome::unknown) span.fail("commit_unknown");
-        if (outcome == Outcome::overloaded) span.fail("overloaded");
     }
 
     void give_up_on_old() {
@@ -316,7 +306,7 @@ private:
     std::atomic<std::size_t> queued_{0};
     std::atomic<std::size_t> queued_bytes_{0};
     std::atomic<std::uint64_t> failures_{0};
-    std::atomic<base::Monotonic::time_point> busy_since_{kIdle};  // without an answer
+    std::atomic<base::Monotonic::time_point> busy_since_{kIdle};  // without a commit
 
     std::mutex mailbox_mutex_;
     std::vector<Pending> mailbox_;
@@ -352,8 +342,14 @@ void Writer::submit(Draft draft, std::function<void(const Receipt&)> done, const
     pending.thread = async::IoThreads::current();
     pending.queued = base::Monotonic::now();
     pending.span = trace::child_of(parent, trace::Kind::client, "postgresql append_messages");
-    const auto lane = chats_->enter(pending.draft.chat, lane_for(pending.queued));
-    lanes_[lane]->submit(std::move(pending));
+    const auto chat = pending.draft.chat;
+    const auto lane = chats_->enter(chat, lane_for(pending.queued));
+    try {
+        lanes_[lane]->submit(std::move(pending));
+    } catch (...) {
+        chats_->leave(chat);
+        throw;
+    }
 }
 
 // Two connections that commit at once wait for each other's log and take a core each, where one would have

@@ -359,6 +359,14 @@ async def test_an_edit_tells_nothing_to_who_joined_after_the_message(rest: Rest)
     assert (await bob.get(f"messages/{old['id']}"))["text"] == "canary"
 
 
+async def until_it_waits(postgres: PostgresCluster, database: str) -> None:
+    """For longer than a commit takes."""
+    while not await asyncio.to_thread(postgres.sql, "select 1 from pg_stat_activity where wait_event = 'advisory' and "
+                                      f"datname = '{database}' and application_name like 'supd-writer-%' and "
+                                      "query_start < clock_timestamp() - interval '50 ms'"):
+        await asyncio.sleep(0.01)
+
+
 async def test_a_chat_that_stands_still_holds_up_no_other(rest: Rest, server: Daemon, postgres: PostgresCluster) -> None:
     """Whoever changes a chat has its lock meanwhile: what is sent to it waits, what is sent to others goes another way."""
     ann, _, held = await a_pair(rest)
@@ -366,11 +374,26 @@ async def test_a_chat_that_stands_still_holds_up_no_other(rest: Rest, server: Da
     database = postgres.database_of(server.database_url or "")
     async with chat_locked(postgres, database, held):
         waiting = asyncio.create_task(ann.send(held))
-        while not await asyncio.to_thread(postgres.sql, "select 1 from pg_stat_activity where wait_event = 'advisory' and "
-                                          f"datname = '{database}' and application_name like 'supd-writer-%'"):
-            assert not waiting.done()
-            await asyncio.sleep(0.01)
+        await until_it_waits(postgres, database)
         for chat in others:
             assert (await asyncio.wait_for(ann.send(chat), 2))["chat_id"] == chat
         assert not waiting.done()
     assert (await waiting)["chat_id"] == held
+
+
+async def test_whatever_way_messages_go_they_keep_their_order(rest: Rest, server: Daemon, postgres: PostgresCluster) -> None:
+    """One is already behind the chat that stands still when the way round it opens: the next of its chat stays behind it."""
+    ann, _, held = await a_pair(rest)
+    chat, other = [(await a_chat(ann, await a_user(rest)))["id"] for _ in range(2)]
+    database = postgres.database_of(server.database_url or "")
+    async with ann.socket() as socket:
+        await socket.event("caught_up")
+        for _ in range(3):
+            async with chat_locked(postgres, database, held):
+                blocking, first = [asyncio.create_task(socket.message(each)) for each in (held, chat)]
+                await until_it_waits(postgres, database)
+                second = asyncio.create_task(socket.message(chat))
+                await socket.message(other)  # after it, and yet there
+                assert not [each for each in (blocking, first, second) if each.done()]
+            assert (await second)["seq"] == (await first)["seq"] + 1
+            await blocking

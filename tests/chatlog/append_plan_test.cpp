@@ -132,21 +132,24 @@ TEST_P(AppendPlanTest, EveryTableIsReachedByAnIndex) {
         fill(link, chats, messages);
         if (messages > 0) sql(link, "analyze");
     }
+    std::vector<std::string> calls{append_one()};
     for (const int rows : {1, std::min(chats, 3), std::min(chats, 4), std::min(chats, 50)}) {
-        for (const auto& call : {append_one(), append_fresh(rows), append_messages(rows)}) {
-            const auto link = connect(url);
-            sql(link,
-                "load 'auto_explain'; set auto_explain.log_min_duration = 0; set "
-                "auto_explain.log_nested_statements "
-                "= on; set client_min_messages = log");
-            std::string plans;
-            for (int again = 0; again < 7; ++again)  // past plpgsql's choice of a generic plan
-                plans += plans_of(link, call);
-            EXPECT_THAT(plans, HasSubstr("chat_members_pkey"));
-            EXPECT_THAT(plans, HasSubstr("chat_heads_pkey"));
-            for (const char* table : {"messages", "chat_members", "chat_heads", "chats"})
-                EXPECT_THAT(plans, Not(HasSubstr(std::string("Seq Scan on ") + table)));
-        }
+        calls.push_back(append_fresh(rows));
+        calls.push_back(append_messages(rows));
+    }
+    for (const auto& call : calls) {
+        const auto link = connect(url);
+        sql(link,
+            "load 'auto_explain'; set auto_explain.log_min_duration = 0; set "
+            "auto_explain.log_nested_statements "
+            "= on; set client_min_messages = log");
+        std::string plans;
+        for (int again = 0; again < 7; ++again)  // past plpgsql's choice of a generic plan
+            plans += plans_of(link, call);
+        EXPECT_THAT(plans, HasSubstr("chat_members_pkey"));
+        EXPECT_THAT(plans, HasSubstr("chat_heads_pkey"));
+        for (const char* table : {"messages", "chat_members", "chat_heads", "chats"})
+            EXPECT_THAT(plans, Not(HasSubstr(std::string("Seq Scan on ") + table)));
     }
 }
 

@@ -2,6 +2,9 @@
 // repeated, refused.
 #include "append_rig.hpp"
 
+#include <future>
+#include <thread>
+
 namespace supd::chatlog {
 namespace {
 
@@ -108,6 +111,31 @@ TEST_F(AppenderTest, AReplyIsJudgedAtOnce) {
     EXPECT_EQ(head(first_), 12);
 }
 
+// Whoever changes a chat has its lock: what was sent meanwhile sees the change.
+class RaceTest : public AppenderTest, public testing::WithParamInterface<std::pair<const char*, Outcome>> {};
+
+TEST_P(RaceTest, SeesWhatWasChangedWhileItWaited) {
+    const auto& [change, expected] = GetParam();
+    sql("begin");
+    sql("select pg_advisory_xact_lock(" + std::to_string(lock_key(first_)) + ")");
+    std::vector<Draft> drafts{draft(first_, anna_)};
+    auto receipts = std::async(std::launch::async, [&] { return append(drafts); });
+    while (sql("select count(*) from pg_locks where locktype = 'advisory' and not granted and database = "
+               "(select oid from "
+               "pg_database where datname = current_database())") == "0")
+        std::this_thread::yield();
+    sql(change);
+    sql("commit");
+    EXPECT_EQ(receipts.get().at(0).outcome, expected);
+    EXPECT_EQ(head(first_), expected == Outcome::stored ? 11 : 10);
+}
+
+INSTANTIATE_TEST_SUITE_P(Changes, RaceTest,
+                         testing::Values(std::pair("update chats set title = 'u'", Outcome::stored),
+                                         std::pair("update chats set status = 'closed'", Outcome::forbidden),
+                                         std::pair("update chats set status = 'deleted'", Outcome::not_found),
+                                         std::pair("update chat_members set state = 2", Outcome::not_found)));
+
 // Who may send, asked of each of the three functions: alone, of a few, of many.
 class SenderTest : public AppenderTest, public testing::WithParamInterface<std::size_t> {
 protected:
@@ -169,7 +197,7 @@ TEST_P(SenderTest, LeadsTheChannel) {
     EXPECT_EQ(outcome(first_, ben_), Outcome::forbidden);
 }
 
-TEST_P(SenderTest, LeadsAChatThatWasMadeAChannel) {
+TEST_P(SenderTest, LeadsAChatBornAChannel) {
     const auto channel = ChatId::make();
     sql("insert into chats (id, type, title, created_by) values ('" + channel.text() +
         "', 'channel', 't', '" + anna_.text() + "')");

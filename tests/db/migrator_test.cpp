@@ -108,6 +108,37 @@ TEST(MigratorTest, EmbeddedGoUpDownAndUpAgain) {
     EXPECT_EQ(migrator.up().size(), count);
 }
 
+// What a chat asks of a sender was read from the chat before 0015: those that are there keep their rule, up
+// and down.
+TEST(MigratorTest, ChatsKeepWhoMaySend) {
+    const auto url = fresh();
+    auto before = embedded_migrations();
+    before.erase(before.begin() + 14, before.end());
+    Migrator(url, before).up();
+    Connection connection(url, std::chrono::seconds(5), "test");
+    const auto run = [&](const char* sql) {
+        connection.transact([&](Transaction& tx) { tx.exec(Statement{sql, sql}); });
+    };
+    run("insert into users (id, username, username_key, username_skeleton, display_name) values "
+        "('00000000-0000-4000-8000-000000000001', 'a', 'a', 'a', 'a')");
+    run("insert into chats (id, type, title, status, created_by) select gen_random_uuid(), t, t || s, s, "
+        "'00000000-0000-4000-8000-000000000001' from unnest(array['group', 'channel']) t, "
+        "unnest(array['active', 'archived', 'closed', 'deleted']) s");
+    run("insert into chat_heads (chat_id) select id from chats");
+    Migrator after(url, embedded_migrations());
+    after.up();
+    EXPECT_EQ(
+        ask(url,
+            "select string_agg(c.title || ' ' || h.send_role, ', ' order by h.send_role, c.title) from "
+            "chat_heads "
+            "h join chats c on c.id = h.chat_id"),
+        "groupactive 0, channelactive 50, channelarchived 32767, channelclosed 32767, channeldeleted 32767, "
+        "grouparchived 32767, groupclosed 32767, groupdeleted 32767");
+    after.down(14);
+    EXPECT_EQ(ask(url, "select count(*) from chat_heads"), "8");
+    EXPECT_EQ(after.up().size(), embedded_migrations().size() - 14);
+}
+
 TEST(MigratorTest, StepsAndStatus) {
     Migrator migrator(fresh(), two());
     EXPECT_EQ(migrator.status().at(0).state, MigrationState::pending);
