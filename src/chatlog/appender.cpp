@@ -1,6 +1,5 @@
 #include "appender.hpp"
 
-#include "draft.hpp"
 #include "store.hpp"
 
 #include <algorithm>

@@ -8,6 +8,7 @@ namespace supd::chatlog {
 
 std::vector<db::Param> BatchArrays::params(const std::vector<Array*>& arrays) {
     std::vector<db::Param> out;
+    out.reserve(arrays.size());
     for (const auto* array : arrays)
         out.push_back(array->param());
     return out;

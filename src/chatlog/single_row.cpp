@@ -1,7 +1,5 @@
 #include "single_row.hpp"
 
-#include "draft.hpp"
-
 namespace supd::chatlog {
 namespace {
 

@@ -17,7 +17,6 @@
 #include <algorithm>
 #include <atomic>
 #include <deque>
-#include <numeric>
 #include <typeinfo>
 #include <unordered_set>
 
@@ -30,8 +29,8 @@ constexpr std::chrono::seconds kGiveUp{10};
 constexpr std::chrono::milliseconds kFirstPause{20};
 constexpr std::chrono::milliseconds kLongestPause{500};
 constexpr int kBatchAttempts = 3;
-// A lane keeps up while it has fewer messages than this and has answered within this time; only then does the
-// next stay unused. Both measured: docs/benchmarks.md.
+// A lane keeps up, and the next stays unused, while it has fewer messages than this and was not busy for
+// longer than this without a commit: docs/benchmarks.md.
 constexpr std::size_t kFewRows = 16;
 constexpr std::chrono::milliseconds kSoon{5};
 constexpr auto kTuple = asio::as_tuple(asio::use_awaitable);
@@ -272,6 +271,8 @@ private:
         // Last: the chat's next answer comes after this one, whichever lane gives it.
         for (const auto& pending : batch)
             chats_.leave(pending.draft.chat);
+        batch.clear();
+        batch_.swap(batch);  // keeps its memory
     }
 
     void give_up_on_old() {
@@ -378,13 +379,17 @@ asio::awaitable<Receipt> Writer::append(Draft draft) {
 }
 
 std::size_t Writer::queued() const noexcept {
-    return std::accumulate(lanes_.begin(), lanes_.end(), std::size_t{0},
-                           [](std::size_t sum, const auto& lane) { return sum + lane->queued(); });
+    std::size_t sum = 0;
+    for (const auto& lane : lanes_)
+        sum += lane->queued();
+    return sum;
 }
 
 std::uint64_t Writer::failures() const noexcept {
-    return std::accumulate(lanes_.begin(), lanes_.end(), std::uint64_t{0},
-                           [](std::uint64_t sum, const auto& lane) { return sum + lane->failures(); });
+    std::uint64_t sum = 0;
+    for (const auto& lane : lanes_)
+        sum += lane->failures();
+    return sum;
 }
 
 void Writer::on_commit(const std::function<void(const CommitStats&)>& observe) {

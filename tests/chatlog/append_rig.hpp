@@ -11,6 +11,7 @@
 #include <support/private_postgres.hpp>
 
 #include <memory>
+#include <vector>
 
 namespace supd::chatlog {
 
@@ -62,6 +63,28 @@ protected:
         out.type = "text";
         out.text = "hello";
         out.digest.fill(7);
+        return out;
+    }
+
+    // With all that a plain message may carry.
+    Draft rich_draft() {
+        auto rich = draft(first_, anna_);
+        rich.extra = R"({"metadata":{"a":1}})";
+        rich.expires_in_s = 60;
+        rich.text = "quote \" backslash \\ brace } comma , ü";
+        return rich;
+    }
+    // The one message that is there is that draft.
+    void expect_rich(const Draft& rich) {
+        EXPECT_EQ(sql("select text from messages"), *rich.text);
+        EXPECT_EQ(sql("select extra->'metadata'->>'a' from messages"), "1");
+        EXPECT_EQ(sql("select extract(epoch from expires_at - created_at)::int from messages"), "60");
+    }
+
+    static std::vector<const Draft*> pointers_to(const std::vector<Draft>& drafts) {
+        std::vector<const Draft*> out;
+        for (const auto& each : drafts)
+            out.push_back(&each);
         return out;
     }
 

@@ -11,9 +11,7 @@ namespace {
 class AppenderTest : public AppendRig {
 protected:
     std::vector<Receipt> append(const std::vector<Draft>& drafts, bool again = false) {
-        std::vector<const Draft*> pointers;
-        for (const auto& each : drafts)
-            pointers.push_back(&each);
+        const auto pointers = pointers_to(drafts);
         auto result = run(appender_.append(pointers, again));
         EXPECT_FALSE(result.lost);
         return result.receipts.value_or(std::vector<Receipt>{});
@@ -57,14 +55,9 @@ TEST_F(AppenderTest, AMessageAloneHasItsOwnWay) {
 }
 
 TEST_F(AppenderTest, AMessageAloneKeepsWhatItMayCarry) {
-    auto rich = draft(first_, anna_);
-    rich.extra = R"({"metadata":{"a":1}})";
-    rich.expires_in_s = 60;
-    rich.text = "quote \" backslash \\ brace } comma , ü";
+    const auto rich = rich_draft();
     EXPECT_EQ(alone(rich).outcome, Outcome::stored);
-    EXPECT_EQ(sql("select text from messages"), *rich.text);
-    EXPECT_EQ(sql("select extra->'metadata'->>'a' from messages"), "1");
-    EXPECT_EQ(sql("select extract(epoch from expires_at - created_at)::int from messages"), "60");
+    expect_rich(rich);
     auto bare = draft(first_, anna_);
     bare.text.reset();
     auto empty = draft(first_, anna_);

@@ -7,12 +7,7 @@ namespace {
 
 class BatchArraysTest : public AppendRig {
 protected:
-    void fill(const std::vector<Draft>& drafts) {
-        std::vector<const Draft*> pointers;
-        for (const auto& each : drafts)
-            pointers.push_back(&each);
-        arrays_.fill(pointers);
-    }
+    void fill(const std::vector<Draft>& drafts) { arrays_.fill(pointers_to(drafts)); }
     std::optional<std::vector<Receipt>> fresh() {
         const auto result = run(connection_.exec(store::kAppendFresh, arrays_.fresh()));
         if (result.state != db::AsyncResult::State::ok) return std::nullopt;
@@ -106,15 +101,10 @@ TEST_F(BatchArraysTest, AClosedChatAndAChannelTakeNothing) {
 }
 
 TEST_F(BatchArraysTest, KeepsWhatPlainMessagesMayCarry) {
-    auto rich = draft(first_, anna_);
-    rich.extra = R"({"metadata":{"a":1}})";
-    rich.expires_in_s = 60;
-    rich.text = "quote \" backslash \\ brace } comma , ü";
+    const auto rich = rich_draft();
     fill({rich});
     ASSERT_TRUE(fresh());
-    EXPECT_EQ(sql("select text from messages"), *rich.text);
-    EXPECT_EQ(sql("select extra->'metadata'->>'a' from messages"), "1");
-    EXPECT_EQ(sql("select extract(epoch from expires_at - created_at)::int from messages"), "60");
+    expect_rich(rich);
 }
 
 }  // namespace

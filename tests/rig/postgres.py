@@ -179,7 +179,7 @@ async def chat_locked(postgres: PostgresCluster, database: str, chat: str) -> As
     """Whoever wants to change the chat waits. By a session of psql, which says when it has the lock."""
     key = int.from_bytes(uuid.UUID(chat).bytes[8:], "little", signed=True)
     session = await asyncio.create_subprocess_exec(
-        str(server_binaries() / "psql"), "-X", "-A", "-t", "-q", "-h", "127.0.0.1", "-p", str(postgres.port), "-U", "postgres",
+        str(server_binaries() / "psql"), "-X", "-A", "-t", "-q", "-h", "127.0.0.1", "-p", str(postgres.port), "-U", CLUSTER_USER,
         "-d", database, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert session.stdin is not None and session.stdout is not None
     try:
