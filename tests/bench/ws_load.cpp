@@ -98,18 +98,37 @@ void Connections::close_all() {
 }
 
 std::uint32_t Connections::open(std::string_view token, std::uint16_t port) {
-    const auto index = static_cast<std::uint32_t>(sockets_.size());
-    Socket& socket = sockets_.emplace_back();
-    socket.fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (socket.fd < 0) fail("socket");
+    const auto index = try_open(token, port);
+    if (!index) fail("connect");
+    return *index;
+}
+
+void Connections::drop(std::uint32_t connection) {
+    Socket& socket = sockets_[connection];
+    if (socket.fd >= 0) ::close(socket.fd);
+    const bool dirty = socket.dirty;
+    socket = Socket{};
+    socket.dirty = dirty;  // flush() still has it in its list
+}
+
+std::optional<std::uint32_t> Connections::try_open(std::string_view token, std::uint16_t port) {
+    const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0) fail("socket");
     const int on = 1;
-    setsockopt(socket.fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     sockaddr_in address{};
     address.sin_family = AF_INET;
     address.sin_port = htons(port);
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    if (::connect(socket.fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0)
-        fail("connect");
+    if (::connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
+        const int error = errno;
+        ::close(fd);
+        errno = error;
+        return std::nullopt;
+    }
+    const auto index = static_cast<std::uint32_t>(sockets_.size());
+    Socket& socket = sockets_.emplace_back();
+    socket.fd = fd;
     socket.mask = static_cast<std::uint32_t>(mix(index + 1)) | 1U;
     std::string request = "GET /ws HTTP/1.1\r\nHost: 127.0.0.1:" + std::to_string(port) +
                           "\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
@@ -117,8 +136,10 @@ std::uint32_t Connections::open(std::string_view token, std::uint16_t port) {
     request.append(kKey).append("\r\n");
     if (!token.empty()) request.append("Authorization: Bearer ").append(token).append("\r\n");
     request.append("\r\n");
+    // Whoever was reset in the meantime is told by the first read.
     if (::send(socket.fd, request.data(), request.size(), MSG_NOSIGNAL) !=
-        static_cast<ssize_t>(request.size()))
+            static_cast<ssize_t>(request.size()) &&
+        errno != ECONNRESET && errno != EPIPE)
         fail("send upgrade");
     epoll_event event{};
     event.events = EPOLLIN;
@@ -177,7 +198,7 @@ void Connections::write(std::uint32_t index) {
         if (n < 0) {
             if (errno == EINTR) continue;
             if (errno == EAGAIN) return watch(index, true);
-            fail("send");
+            return lost(index, std::strerror(errno));
         }
         socket.sent += static_cast<std::size_t>(n);
     }
@@ -219,17 +240,13 @@ void Connections::read(std::uint32_t index) {
     socket->partial.copy(start, carried);
     const ssize_t n = ::recv(socket->fd, buffer_.get() + kHeadroom, kReadSize, MSG_DONTWAIT);
     if (n < 0 && (errno == EAGAIN || errno == EINTR)) return;
-    if (n <= 0) {
-        ::close(socket->fd);
-        socket->fd = -1;
-        return handler_.on_close(index, 0, n == 0 ? "end of stream" : std::strerror(errno));
-    }
+    if (n <= 0) return lost(index, n == 0 ? "end of stream" : std::strerror(errno));
     ++reads_;
     bytes_in_ += static_cast<std::uint64_t>(n);
     const std::size_t size = carried + static_cast<std::size_t>(n);
     std::size_t used = 0;
     if (!socket->upgraded) {
-        used = consume_upgrade(*socket, start, size);
+        used = consume_upgrade(index, start, size);
         if (used > 0) handler_.on_upgraded(index);
     }
     if (sockets_[index].upgraded) used += consume(index, start + used, size - used);
@@ -238,14 +255,22 @@ void Connections::read(std::uint32_t index) {
     socket->partial.assign(start + used, size - used);
 }
 
-std::size_t Connections::consume_upgrade(Socket& socket, const char* data, std::size_t size) {
+void Connections::lost(std::uint32_t index, std::string_view reason) {
+    ::close(sockets_[index].fd);
+    sockets_[index].fd = -1;
+    handler_.on_close(index, 0, reason);
+}
+
+std::size_t Connections::consume_upgrade(std::uint32_t index, const char* data, std::size_t size) {
     const std::string_view text(data, size);
     const std::size_t end = text.find("\r\n\r\n");
     if (end == std::string_view::npos) return 0;
     const std::string_view head = text.substr(0, end);
-    if (!head.starts_with("HTTP/1.1 101 ") || head.find(kAccept) == std::string_view::npos)
-        throw std::runtime_error("upgrade refused: " + std::string(text));
-    socket.upgraded = true;
+    if (!head.starts_with("HTTP/1.1 101 ") || head.find(kAccept) == std::string_view::npos) {
+        lost(index, "upgrade refused: " + std::string(text));
+        return 0;
+    }
+    sockets_[index].upgraded = true;
     ++upgraded_;
     return end + 4;
 }

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -22,7 +23,8 @@ public:
     virtual void on_text(std::uint32_t connection, const char* data, std::size_t size) = 0;
     // The 101 has come; sending is allowed from now on.
     virtual void on_upgraded(std::uint32_t) {}
-    // The peer closed (code 0: without a close frame). Throws by default: no benchmark expects it.
+    // The peer closed (code 0: without a close frame), or refused the upgrade. Throws by default: no
+    // benchmark expects it. May drop() the connection, not send.
     virtual void on_close(std::uint32_t connection, int code, std::string_view reason);
 };
 
@@ -38,6 +40,10 @@ public:
     std::uint32_t open(std::string_view token) { return open(token, port_); }
     // The same, at another server.
     std::uint32_t open(std::string_view token, std::uint16_t port);
+    // Nothing when the server cannot be reached.
+    std::optional<std::uint32_t> try_open(std::string_view token, std::uint16_t port);
+    // Closes without a word, and tells the handler nothing.
+    void drop(std::uint32_t connection);
     void close_all();
     std::size_t size() const { return sockets_.size(); }
     std::size_t upgraded() const { return upgraded_; }
@@ -63,8 +69,9 @@ private:
         std::string partial;  // the start of a frame whose end has not come yet
     };
     void read(std::uint32_t index);
+    void lost(std::uint32_t index, std::string_view reason);
     std::size_t consume(std::uint32_t index, const char* data, std::size_t size);
-    std::size_t consume_upgrade(Socket& socket, const char* data, std::size_t size);
+    std::size_t consume_upgrade(std::uint32_t index, const char* data, std::size_t size);
     void control(std::uint32_t index, unsigned opcode, const char* data, std::size_t size);
     void append(Socket& socket, unsigned opcode, const char* data, std::size_t size);
     void write(std::uint32_t index);

@@ -14,6 +14,7 @@ import pytest
 
 from rig.checker import assert_clean, summary
 from rig.daemon import Daemon, shared_secret
+from rig.fast_load import FastLoad
 from rig.load import Load
 from rig.postgres import PostgresCluster
 
@@ -81,6 +82,23 @@ async def test_kill_the_daemon(daemon: Daemon, seed: int, chance: random.Random)
     print(f"ready again in {min(ready):.2f} to {max(ready):.2f} s")
     cap = READY_AGAIN_S if daemon.database_url else 3 * READY_AGAIN_S
     assert sorted(ready)[len(ready) * 9 // 10] <= cap, ready
+
+
+@pytest.mark.parametrize("daemon", ["external"], indirect=True)
+async def test_kill_the_daemon_of_many_devices(daemon: Daemon, seed: int, chance: random.Random) -> None:
+    """500 devices in 200 chats, all of whom come back at once."""
+    kills = int(os.environ.get("SUPD_KILLS", "200" if LONG else "2"))
+
+    async def kill() -> None:
+        for _ in range(kills):
+            await asyncio.sleep(chance.uniform(1, 10 if LONG else 2))
+            await asyncio.to_thread(daemon.kill)
+            await asyncio.to_thread(daemon.start)
+            assert daemon.start_took_s <= READY_AGAIN_S
+
+    load = FastLoad([daemon.url], seed, users=500, chats=200, members=3, rate=2000)
+    await judged(load, daemon, kill, f"{kills} kills of the daemon of many devices")
+    assert load.connections >= kills * load.users, "everybody came back each time"
 
 
 @pytest.mark.parametrize("daemon", MODES, indirect=True)

@@ -56,18 +56,18 @@ def summary(history: History) -> str:
 
 
 def _lost(history: History) -> list[Anomaly]:
-    places = {key: {entry.message_id: entry.seq for entry in entries} for key, entries in history.final.items()}
+    places: dict[str, list[tuple[str, dict]]] = defaultdict(list)
+    for (user, chat), entries in history.final.items():
+        places[chat].append((user, {entry.message_id: entry.seq for entry in entries}))
     found = []
     for operation in history.operations.values():
         if not operation.acks:
             continue
         seq = operation.acked_seq
-        for (user, chat), ids in places.items():
-            if chat != operation.chat_id or not history.may_see(user, chat, seq):
-                continue
-            if ids.get(operation.message_id) != seq:
-                there = ids.get(operation.message_id)
-                found.append(Anomaly(Kind.LOST, f"{operation.message_id} acknowledged at {chat}/{seq}, "
+        for user, ids in places[operation.chat_id]:
+            there = ids.get(operation.message_id)
+            if there != seq and history.may_see(user, operation.chat_id, seq):
+                found.append(Anomaly(Kind.LOST, f"{operation.message_id} acknowledged at {operation.chat_id}/{seq}, "
                                                 f"member {user} reads it at {there}"))
     return found
 

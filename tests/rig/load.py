@@ -43,6 +43,7 @@ class Load:
     def __post_init__(self) -> None:
         self.chance = random.Random(self.seed)
         self.rests = [Rest(node, connections=2 * self.users + 100, tls=self.tls) for node in self.nodes]
+        self._members: dict[str, list[Account]] = {}
         self._of_chat: dict[str, list[Device]] = {}
         self._recent: dict[str, list[tuple[str, str]]] = {}
         self._pacer: asyncio.Task | None = None
@@ -72,18 +73,23 @@ class Load:
             chat = await a_chat(self.accounts[group[0]], *(self.accounts[user] for user in group[1:]))
             groups[chat["id"]] = [self.accounts[user] for user in group]
             self.chat_ids.append(chat["id"])
-        for number, account in enumerate(people):
+        self._members = groups
+        for chat_id, group in groups.items():
+            for account in group:
+                self.history.member(chat_id, account.id)
+        await self._connect()
+
+    async def _connect(self) -> None:
+        for number, account in enumerate(self.accounts.values()):
             device = Device(account, self.history, f"device-{number}", self.nodes,
                             random.Random(self.chance.random()))
             self.devices.append(device)
         await asyncio.gather(*(device.start() for device in self.devices))
         by_user = {device.account.id: device for device in self.devices}
-        for chat_id, group in groups.items():
+        for chat_id, group in self._members.items():
             self._of_chat[chat_id] = [by_user[account.id] for account in group]
             self._recent[chat_id] = []
             self.history.base[chat_id] = by_user[group[0].id].last[chat_id]
-            for account in group:
-                self.history.member(chat_id, account.id)
         await asyncio.wait_for(asyncio.gather(*(device.caught_up.wait() for device in self.devices)), 30)
 
     async def seat(self, place: Callable[[int], str], deadline_s: float = 10.0) -> float:
@@ -146,30 +152,41 @@ class Load:
         while True:
             await asyncio.sleep(0.2)
             chat_id = self.chance.choice(self.chat_ids)
-            device = self.chance.choice(self._of_chat[chat_id])
+            account = self.chance.choice(self._members[chat_id])
             begun = time.monotonic()
             try:
-                answer = await device.account.get(f"chats/{chat_id}")
+                answer = await account.get(f"chats/{chat_id}")
             except (aiohttp.ClientError, OSError, TimeoutError):
                 continue
             if answer.status == 200:
-                self.history.reads.append(Read(device.account.id, chat_id, begun, answer["last_seq"]))
+                self.history.reads.append(Read(account.id, chat_id, begun, answer["last_seq"]))
 
     async def settle(self, deadline_s: float = 60.0) -> None:
         """Stops sending, waits until every outcome is known and every device is level, then looks with fresh eyes."""
-        for task in (self._pacer, self._reader):
-            if task is not None:
-                task.cancel()
-                await asyncio.gather(task, return_exceptions=True)
+        await self._stop_tasks()
         deadline = time.monotonic() + deadline_s
         while any(device.pending for device in self.devices) and time.monotonic() < deadline:
             await asyncio.sleep(0.05)
         left = [f"{each.kind} of {device.name}, last {each.refusal or 'not answered'}"
                 for device in self.devices for each in device.pending.values()]
         assert not left, f"{len(left)} commands have no outcome after {deadline_s} s: {left[:5]}"
-        await self._look(deadline)
+        await self._look()
 
-    async def _look(self, deadline: float) -> None:
+        def level() -> bool:
+            return all(device.last.get(chat_id, 0) >= self.history.heads.get((device.account.id, chat_id), 0)
+                       for device in self.devices for chat_id in device.last)
+
+        # A device that is behind has until the deadline to be told by the server; it does not ask by itself.
+        while not level() and time.monotonic() < deadline:
+            await asyncio.sleep(0.05)
+
+    async def _stop_tasks(self) -> None:
+        for task in (self._pacer, self._reader):
+            if task is not None:
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
+
+    async def _look(self) -> None:
         gate = asyncio.Semaphore(6)
 
         async def of_user(account: Account) -> None:
@@ -183,18 +200,8 @@ class Load:
 
         await asyncio.gather(*(of_user(account) for account in self.accounts.values()))
 
-        def level() -> bool:
-            return all(device.last.get(chat_id, 0) >= self.history.heads.get((device.account.id, chat_id), 0)
-                       for device in self.devices for chat_id in device.last)
-
-        # A device that is behind has until the deadline to be told by the server; it does not ask by itself.
-        while not level() and time.monotonic() < deadline:
-            await asyncio.sleep(0.05)
-
     async def close(self) -> None:
-        for task in (self._pacer, self._reader):
-            if task is not None:
-                task.cancel()
+        await self._stop_tasks()
         await asyncio.gather(*(device.stop() for device in self.devices))
         await asyncio.gather(*(rest.close() for rest in self.rests))
 
