@@ -80,6 +80,7 @@ driver_nginx_places() {
 
 driver_nginx_running() { [ "$(compose_fact nginx '{{.State.Running}}')" = true ]; }
 driver_nginx_test() {
+    driver_nginx_places
     if driver_nginx_running; then
         compose exec -T nginx nginx -t -q -c "$nginx_base/$1/nginx.conf" </dev/null
     else

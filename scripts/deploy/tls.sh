@@ -29,11 +29,20 @@ tls_openssl() {
     fi
 }
 
-# tls_install CERTIFICATE KEY: only a pair that belongs together, and each in one step.
+# tls_install CERTIFICATE KEY: only a pair that belongs together, and each in one step. They are looked at as copies, since
+# the openssl of an image sees var/tls and nothing else.
 tls_install() {
+    install -m 644 "$1" "$var/tls/.certificate" && install -m 600 "$2" "$var/tls/.key" || return
+    if ! tls_is_pair "$var/tls/.certificate" "$var/tls/.key"; then
+        warn "$1 and $2 are no pair"
+        rm -f "$var/tls/.certificate" "$var/tls/.key"
+        return 1
+    fi
+    mv "$var/tls/.key" "$var/tls/key.pem" && mv "$var/tls/.certificate" "$var/tls/certificate.pem"
+}
+
+tls_is_pair() {
     local of_certificate of_key
     of_certificate=$(tls_openssl x509 -in "$1" -noout -pubkey) && of_key=$(tls_openssl pkey -in "$2" -pubout) || return
-    [ "$of_certificate" = "$of_key" ] || { warn "$1 and $2 do not belong together"; return 1; }
-    install -m 644 "$1" "$var/tls/.certificate" && install -m 600 "$2" "$var/tls/.key" &&
-        mv "$var/tls/.key" "$var/tls/key.pem" && mv "$var/tls/.certificate" "$var/tls/certificate.pem"
+    [ "$of_certificate" = "$of_key" ]
 }

@@ -74,13 +74,13 @@ class Machine:
         kept = {name: os.environ[name] for name in ("HOME", "LANG", "LD_LIBRARY_PATH") if name in os.environ}
         return kept | {"PATH": tool_path(), "SUPD_HOME": str(self.home)}
 
-    def popen(self, script: str, *arguments: str) -> subprocess.Popen[str]:
-        return subprocess.Popen([SCRIPTS / script, *arguments], env=self.environment, stdin=subprocess.DEVNULL,
+    def popen(self, script: str, *arguments: str, stdin: int = subprocess.DEVNULL, **environment: str) -> subprocess.Popen[str]:
+        return subprocess.Popen([SCRIPTS / script, *arguments], env=self.environment | environment, stdin=stdin,
                                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True)
 
-    def run(self, script: str, *arguments: str, code: int = 0) -> str:
-        """Runs one of the scripts and returns what it said."""
-        process = self.popen(script, *arguments)
+    def run(self, script: str, *arguments: str, code: int = 0, stdin: int = subprocess.DEVNULL, **environment: str) -> str:
+        """Runs one of the scripts and returns what it said. `environment` goes before what is set in .env."""
+        process = self.popen(script, *arguments, stdin=stdin, **environment)
         try:
             output, _ = process.communicate(timeout=DEADLINE_S)
         except subprocess.TimeoutExpired:
