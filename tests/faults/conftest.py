@@ -13,6 +13,8 @@ from rig.postgres import PostgresCluster
 from rig.redis import RedisServer
 from rig.wire import Wire
 
+NODES = 3
+
 
 @pytest_asyncio.fixture
 async def wire(postgres: PostgresCluster) -> AsyncIterator[Wire]:
@@ -30,3 +32,21 @@ async def wired_pair(spawn: Callable[..., Daemon], postgres: PostgresCluster, re
             spawn(database_url=url, name="b", settings=settings)]
     yield [await asyncio.to_thread(each.start) for each in made]
     await asyncio.gather(*(asyncio.to_thread(each.close) for each in made))
+
+
+@pytest_asyncio.fixture
+async def wires(redis: RedisServer) -> AsyncIterator[list[Wire]]:
+    """To Redis, one for each of `nodes`."""
+    made = [await Wire(redis.port).start() for _ in range(NODES)]
+    yield made
+    for wire in made:
+        await wire.close()
+
+
+@pytest_asyncio.fixture
+async def nodes(spawn: Callable[..., Daemon], postgres: PostgresCluster, wires: list[Wire]) -> list[Daemon]:
+    url, secret = postgres.new_database(), shared_secret()
+    made = [spawn(database_url=url, name=f"node-{number}", settings={
+        "JWT_SECRET": secret, "REDIS_URL": f"redis://127.0.0.1:{wire.port}"}) for number, wire in enumerate(wires)]
+    # Beside the loop, on which the wires are.
+    return [await asyncio.to_thread(each.start) for each in made]

@@ -54,7 +54,8 @@ Fleet::Fleet(const json& setting)
 void Fleet::turn() {
     const double now = now_s();
     for (std::uint32_t i = 0; i < devices_.size(); ++i)
-        if (devices_[i].connection == kNone && now >= devices_[i].connect_at) connect(i);
+        if (devices_[i].connection == kNone && !devices_[i].nodes.empty() && now >= devices_[i].connect_at)
+            connect(i);
     if (begun_ > 0) pace();
     if (now - looked_at_ > kLookEveryS) {
         looked_at_ = now;
@@ -88,10 +89,12 @@ void Fleet::lose(std::uint32_t index, double pause) {
     device.connect_at = now_s() + (pause < 0 ? some(chance_) : pause);
 }
 
-void Fleet::seat(const std::vector<std::size_t>& nodes) {
+void Fleet::seat(const std::vector<std::optional<std::size_t>>& nodes) {
     for (std::uint32_t i = 0; i < devices_.size(); ++i) {
-        devices_[i].nodes = {nodes.at(i)};
-        if (devices_[i].connection != kNone && devices_[i].node != nodes[i]) lose(i, 0);
+        Device& device = devices_[i];
+        device.nodes.clear();
+        if (nodes.at(i)) device.nodes.push_back(*nodes[i]);
+        if (device.connection != kNone && device.node != nodes[i]) lose(i, 0);
     }
 }
 

@@ -13,6 +13,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <random>
 #include <string>
 #include <unordered_map>
@@ -27,8 +28,9 @@ public:
 
     void run() { begun_ = now_s(); }
     void stop() { begun_ = 0; }
-    /// Each device at that node (its index) from now on; who is elsewhere loses its connection.
-    void seat(const std::vector<std::size_t>& nodes);
+    /// Each device at that node (its index; nothing: nowhere) from now on; who is elsewhere loses its
+    /// connection.
+    void seat(const std::vector<std::optional<std::size_t>>& nodes);
     /// As many connected devices, drawn at random, lose the network.
     void lose_network(std::size_t count);
     /// One round: what is due is sent, what has come is taken, what broke is mended.

@@ -1,8 +1,8 @@
 // The load of the longest fault tests, driven by tests/rig/fast_load.py. Its standard input is JSON lines:
 //   the setting: {"ports": [...], "rate": per second, "body": bytes, "seed": n, "chats": [id, ...],
 //                 "devices": [{"name", "user", "token", "cursor", "chats": {id: last seq}}, ...]}
-//   then {"do": "run"} {"do": "seat", "at": [port's index of each device]} {"do": "lose", "count": n} {"do":
-//   "stop"}
+//   then {"do": "run"} {"do": "seat", "at": [port's index of each device, or null]} {"do": "lose", "count":
+//   n} {"do": "stop"}
 //        {"do": "level", "heads": {chat: seq}} {"do": "write", "to": path} {"do": "end"}
 // Its output: the state five times a second; "settled" in it once it was stopped and every outcome is known,
 // "level" once every device has what was asked for; the report when the history is written. What should not
@@ -20,6 +20,7 @@
 #include <optional>
 #include <string>
 #include <unordered_map>
+#include <vector>
 
 namespace {
 
@@ -74,7 +75,10 @@ int drive() {
             if (what == "run") {
                 fleet.run();
             } else if (what == "seat") {
-                fleet.seat(command->at("at"));
+                std::vector<std::optional<std::size_t>> nodes;
+                for (const auto& at : command->at("at"))
+                    nodes.push_back(at.is_null() ? std::nullopt : std::optional(at.get<std::size_t>()));
+                fleet.seat(nodes);
             } else if (what == "lose") {
                 fleet.lose_network(command->at("count"));
             } else if (what == "stop") {

@@ -338,7 +338,7 @@ class Socket:
                 else:
                     waiting.set_result(frame)
                 return
-        if self.on_event is not None and "seq" in frame:
+        if self.on_event is not None:
             self.on_event(frame)
         self.events.append(frame)
         self._changed.set()

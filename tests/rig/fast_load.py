@@ -102,13 +102,16 @@ class FastLoad(Load):
             if wanted(self._state):
                 return
 
-    async def seat(self, place: Callable[[int], str], deadline_s: float = 10.0) -> float:
+    async def seat(self, place: Callable[[int], str | None], deadline_s: float = 10.0) -> float:
+        """None: that device stays away."""
         begun = time.monotonic()
-        at = [self.nodes.index(place(number)) for number in range(len(self.accounts))]
+        places = [place(number) for number in range(len(self.accounts))]
+        at = [None if node is None else self.nodes.index(node) for node in places]
+        here = len(at) - at.count(None)
         await self._say({"do": "seat", "at": at})
         # The first state that is told may be of before.
         await self._until(lambda _: True, deadline_s, "no state")
-        await self._until(lambda state: state["live"] == len(at), deadline_s, "not all are connected where they belong")
+        await self._until(lambda state: state["live"] == here, deadline_s, "not all are connected where they belong")
         return time.monotonic() - begun
 
     async def lose_network(self, count: int) -> None:

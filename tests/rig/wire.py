@@ -8,6 +8,17 @@ from dataclasses import dataclass
 PIECE = 65536
 READY_FOR_QUERY = b"Z\0\0\0\x05I"
 COMMIT = b"COMMIT\0"
+ERROR_RESPONSE = ord("E")
+
+
+def holds_an_error(answer: bytes) -> bool:
+    """Whether one of these whole messages of PostgreSQL is an ErrorResponse."""
+    at = 0
+    while at < len(answer):
+        if answer[at] == ERROR_RESPONSE:
+            return True
+        at += 1 + int.from_bytes(answer[at + 1:at + 5])
+    return False
 
 
 @dataclass(eq=False)
@@ -128,10 +139,13 @@ class CommitWire(Wire):
         self._before: dict[Link, bytes] = {}
         self._marked: Link | None = None
         self._committing: Link | None = None
+        self._answer = b""
 
     def arm(self, mark: bytes, *, in_transaction: bool = False, stays_cut: bool = False) -> None:
-        """For the next statement that carries `mark`: the statement commits by itself, or the COMMIT after it does."""
+        """For the next statement that carries `mark` and succeeds: the statement commits by itself, or the COMMIT after it
+        does. One that is refused was not stored: its answer passes."""
         self.fired.clear()
+        self._answer = b""
         self._mark, self._in_transaction, self._stays_cut = mark, in_transaction, stays_cut
         self._marked = self._committing = None
 
@@ -147,7 +161,14 @@ class CommitWire(Wire):
             if self._in_transaction and self._marked is link and COMMIT in seen:
                 self._committing = link
         elif not upward and link is self._committing:
-            if part.endswith(READY_FOR_QUERY):
+            self._answer += part
+            if not part.endswith(READY_FOR_QUERY):
+                return False
+            answer, self._answer = self._answer, b""
+            if holds_an_error(answer):
+                self._marked = self._committing = None
+                link.client.write(answer)
+            else:
                 self._mark = self._marked = self._committing = None
                 self._before.clear()
                 link.abort()
