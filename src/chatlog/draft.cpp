@@ -79,7 +79,7 @@ void throw_unless_stored(const Receipt& receipt) {
         "commit_unknown", "It is not known whether the message was stored; send it again with the same id.");
 }
 
-void describe(trace::Span& span, Outcome outcome, std::size_t rows) {
+void end_span(trace::Span span, Outcome outcome, std::size_t rows) {
     if (!span) return;
     span.set("db.system.name", "postgresql");
     span.set("db.operation.batch.size", static_cast<std::int64_t>(rows));

@@ -19,7 +19,8 @@ std::size_t weight(const Draft& draft);
 Outcome outcome_of(std::int64_t code);
 ws::ChatEvent event_of(const Draft& draft, const Receipt& receipt);
 
-/// What the span tells of the commit that the message was in.
-void describe(trace::Span& span, Outcome outcome, std::size_t rows);
+/// Tells of the commit that the message was in (0 rows: of none). Called before the answer, else the span may
+/// outlast the one above it.
+void end_span(trace::Span span, Outcome outcome, std::size_t rows);
 
 }  // namespace supd::chatlog

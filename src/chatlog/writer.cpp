@@ -70,7 +70,7 @@ public:
             queued_.fetch_sub(1, std::memory_order_relaxed);
             queued_bytes_.fetch_sub(bytes, std::memory_order_relaxed);
             chats_.leave(pending.draft.chat);
-            pending.span.fail("overloaded");
+            end_span(std::move(pending.span), Outcome::overloaded, 0);
             // Never from within submit: a coroutine that waits for the answer has not been suspended yet.
             asio::post(threads_.context(pending.thread),
                        [done = std::move(pending.done)] { done(Receipt{Outcome::overloaded}); });
@@ -258,7 +258,7 @@ private:
         using Answers = std::vector<std::pair<std::function<void(const Receipt&)>, Receipt>>;
         std::vector<Answers> by_thread(threads_.size());
         for (std::size_t i = 0; i < batch.size(); ++i) {
-            describe(batch[i].span, receipts[i].outcome, batch.size());
+            end_span(std::move(batch[i].span), receipts[i].outcome, batch.size());
             by_thread[batch[i].thread].emplace_back(std::move(batch[i].done), receipts[i]);
         }
         for (std::size_t i = 0; i < by_thread.size(); ++i) {

@@ -151,6 +151,24 @@ async def test_a_message_by_rest_shows_its_wait_for_the_commit(traced, collector
     assert attributes_of(write) == {"db.system.name": "postgresql", "db.operation.batch.size": "1"}
 
 
+async def test_no_span_outlasts_the_one_above_it(traced, collector: Collector) -> None:
+    """A commit ends on another thread than its request, and must not be seen to go on after the answer."""
+    daemon = traced(collector.url)
+    async with Rest(daemon.url) as rest:
+        ann, bob = await a_user(rest), await a_user(rest)
+        chats = [(await a_chat(ann, bob))["id"] for _ in range(8)]
+        async with ann.socket() as anns:
+            for _ in range(30):
+                await asyncio.gather(*(ann.send(chat) for chat in chats), *(anns.message(chat) for chat in chats))
+    daemon.stop()
+    by_id = {span["spanId"]: span for span in collector.spans}
+    pairs = [(span, by_id[span["parentSpanId"]]) for span in collector.spans if "parentSpanId" in span]
+    assert len([below for below, _ in pairs if below["name"] == "postgresql append_messages"]) == 480
+    for below, above in pairs:
+        assert int(above["startTimeUnixNano"]) <= int(below["startTimeUnixNano"]), (below, above)
+        assert int(below["endTimeUnixNano"]) <= int(above["endTimeUnixNano"]), (below, above)
+
+
 async def test_a_job_is_a_trace(traced, collector: Collector) -> None:
     traced(collector.url)
     job, = (await collector.wait_for(lambda: [span for span in collector.spans if span["kind"] == 5]))[:1]
