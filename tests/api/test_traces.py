@@ -152,7 +152,7 @@ async def test_a_message_by_rest_shows_its_wait_for_the_commit(traced, collector
 
 
 async def test_no_span_outlasts_the_one_above_it(traced, collector: Collector) -> None:
-    """Else a page of traces takes it for a clock that is wrong. A commit ends on another thread than its request."""
+    """A commit ends on another thread than its request, and must not be seen to go on after the answer."""
     daemon = traced(collector.url)
     async with Rest(daemon.url) as rest:
         ann, bob = await a_user(rest), await a_user(rest)
