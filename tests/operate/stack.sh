@@ -18,7 +18,8 @@ stack_clean_up() {
         docker compose ps || true
         docker compose logs --no-color --tail 40 || true
     fi
-    docker compose down -v --remove-orphans >/dev/null 2>&1 || true
+    # Compose 2 leaves what belongs to a profile that is not asked for, such as the idle colour.
+    COMPOSE_PROFILES=core,blue,green,cli,s3,calls,monitoring,mail docker compose down -v --remove-orphans >/dev/null 2>&1 || true
     [ "${SUPD_KEEP_FILES:-}" = 1 ] || rm -rf "$home"
     exit "$code"
 }
