@@ -25,7 +25,7 @@ docker exec "$(container supd-blue)" cat /usr/share/supd/sbom.cdx.json | jq -r '
 
 # Docker's log files, read as Alloy's container reads them (docker/monitoring/alloy.alloy): its root, who has no capability.
 say "the log"
-log=$(docker inspect --format '{{.LogPath}}' "$(container supd-blue)")
+log=$(docker inspect --format "{{.LogPath}}" "$(container supd-blue)" 2>/dev/null) || log=""
 if [[ $log == /*/*-json.log ]]; then
     docker run --rm --network none --read-only --user 0:0 --cap-drop ALL --security-opt no-new-privileges:true \
         -v "${log%/*/*}:/var/lib/docker/containers:ro" --entrypoint /bin/sh "supd:test-$$" \

@@ -32,7 +32,7 @@ stack_begin() {
         echo "$script: skipped, no container engine answers"
         exit 0
     fi
-    if docker version 2>&1 | grep -qi podman && [[ $(docker compose version --short 2>/dev/null) == 1.* ]]; then
+    if [[ $(docker version 2>&1) == *[Pp]odman* ]] && [[ $(docker compose version --short 2>/dev/null) == 1.* ]]; then
         export PYTHONPATH=$stand_ins/compose
     fi
     [ -x "$root/build/release/src/supd" ] || { echo "$script: build the release preset first" >&2; exit 1; }
