@@ -89,7 +89,9 @@ driver_nginx_test() {
 }
 driver_nginx_reload() {
     if driver_nginx_running; then
-        compose kill -s HUP nginx >/dev/null
+        # From inside: Docker takes a container that was sent a signal, any signal, for one that was stopped by hand, and then
+        # starts it neither when it ends nor with the machine.
+        compose exec -T nginx /bin/sh -c 'kill -HUP 1' </dev/null
     else
         compose up -d --no-deps nginx
     fi

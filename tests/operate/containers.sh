@@ -23,6 +23,21 @@ confined postgres redis supd-blue nginx
 docker inspect --format '{{json .Config.Labels}}' "$(container supd-blue)" | jq '{version: ."org.opencontainers.image.version", revision: ."org.opencontainers.image.revision", created: ."org.opencontainers.image.created"}'
 docker exec "$(container supd-blue)" cat /usr/share/supd/sbom.cdx.json | jq -r '"bill of materials: \(.components | length) packages"'
 
+# Docker's log files, read as Alloy's container reads them (docker/monitoring/alloy.alloy): its root, who has no capability.
+say "the log"
+log=$(docker inspect --format "{{.LogPath}}" "$(container supd-blue)" 2>/dev/null) || log=""
+if [[ $log == /*/*-json.log ]]; then
+    docker run --rm --network none --read-only --user 0:0 --cap-drop ALL --security-opt no-new-privileges:true \
+        -v "${log%/*/*}:/var/lib/docker/containers:ro" --entrypoint /bin/sh "supd:test-$$" \
+        -c "for file in /var/lib/docker/containers/*/*-json.log; do [ \"\${file##*/}\" != ${log##*/} ] || cat \"\$file\"; done" |
+        jq -n -e '[inputs | select(.attrs."com.docker.compose.service" == "supd-blue") | .log
+            | select(test("^\\{\"time\":\"[^\"]+\",\"level\":\"(debug|info|warn|error)\",\"event\":\""))] | length > 0' >/dev/null ||
+        fail "supd's lines are not to be read in Docker's log files"
+    echo "Docker's log files: supd's lines are there, with the service's name, for a root without a capability"
+else
+    echo "the engine writes no log files of Docker's kind; not tried"
+fi
+
 say "the public port"
 export CURL_CA_BUNDLE=$home/var/tls/certificate.pem SSL_CERT_FILE=$home/var/tls/certificate.pem
 for path in /metrics /debug /admin /nginx_status /colour /.env; do
@@ -57,6 +72,14 @@ say "a deployment, under the tour"
 docker compose ps
 [ "$("$root/scripts/status.sh" --json | jq -r .active)" = green ] || fail "green is not active"
 tour 2
+
+say "nginx comes back when it ends, having been told of the switch"
+started() { docker inspect --format '{{.State.StartedAt}} {{.State.Running}}' "$(container nginx)"; }
+before=$(started)
+was_started_again() { [[ $(started) != "$before" && $(started) == *true ]]; }
+in_container nginx sh -c 'kill -TERM 1'
+until_true 30 "nginx was started again" was_started_again
+until_healthy nginx
 
 say "docker compose up -d after it changes nothing"
 before=$(docker inspect --format '{{.State.StartedAt}}' "$(container supd-green)")

@@ -18,7 +18,8 @@ stack_clean_up() {
         docker compose ps || true
         docker compose logs --no-color --tail 40 || true
     fi
-    docker compose down -v --remove-orphans >/dev/null 2>&1 || true
+    # Compose 2 leaves what belongs to a profile that is not asked for, such as the idle colour.
+    COMPOSE_PROFILES=core,blue,green,cli,s3,calls,monitoring,mail docker compose down -v --remove-orphans >/dev/null 2>&1 || true
     [ "${SUPD_KEEP_FILES:-}" = 1 ] || rm -rf "$home"
     exit "$code"
 }
@@ -31,7 +32,7 @@ stack_begin() {
         echo "$script: skipped, no container engine answers"
         exit 0
     fi
-    if docker version 2>&1 | grep -qi podman && [[ $(docker compose version --short 2>/dev/null) == 1.* ]]; then
+    if [[ $(docker version 2>&1) == *[Pp]odman* ]] && [[ $(docker compose version --short 2>/dev/null) == 1.* ]]; then
         export PYTHONPATH=$stand_ins/compose
     fi
     [ -x "$root/build/release/src/supd" ] || { echo "$script: build the release preset first" >&2; exit 1; }
