@@ -41,7 +41,7 @@ void tell(ws::Hub& hub, const Notice& notice) {
     std::string json = R"({"type":"presence","data":)";
     append_presence(json, notice.presence);
     json += '}';
-    hub.send_to_users(notice.watchers, ws::make_frame(json));
+    hub.send_latest(notice.watchers, notice.presence.user, ws::make_frame(json));
 }
 
 asio::awaitable<std::string> on_typing(Context& context, ws::Command command) {

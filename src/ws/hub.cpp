@@ -85,13 +85,13 @@ void Hub::post_marks(const LogSource::MarkHead& head,
     }
 }
 
-void Hub::send_to_users(std::vector<base::UserId> users, FramePtr frame, base::SessionId except) {
+void Hub::send_latest(std::vector<base::UserId> users, base::UserId about, FramePtr frame) {
     const auto shared = std::make_shared<const std::vector<base::UserId>>(std::move(users));
     for (auto& one : shards_) {
         auto* shard = one.get();
         if (shard->count.load(std::memory_order_relaxed) == 0) continue;
         asio::post(shard->context,
-                   [shard, shared, frame, except] { shard->to_users(*shared, frame, except); });
+                   [shard, shared, about, frame] { shard->latest_to(*shared, about, frame); });
     }
 }
 

@@ -262,13 +262,13 @@ void Hub::Shard::to_chat(base::ChatId chat, const FramePtr& frame, base::UserId 
             subscriber.session->send_ephemeral(frame);
 }
 
-void Hub::Shard::to_users(const std::vector<base::UserId>& users, const FramePtr& frame,
-                          base::SessionId except) {
+void Hub::Shard::latest_to(const std::vector<base::UserId>& users, base::UserId about,
+                           const FramePtr& frame) {
     for (const auto& user : users) {
         auto at = users_.find(user);
         if (at == users_.end()) continue;
         for (auto* session : at->second)
-            if (except.is_nil() || session->caller().session != except) session->send_ephemeral(frame);
+            session->send_latest(about, frame);
     }
 }
 

@@ -31,11 +31,28 @@ void Session::send(FramePtr frame) {
 }
 
 bool Session::send_ephemeral(const FramePtr& frame) {
-    const auto& options = endpoint_.options_;
-    if (queue_.size() - head_ > options.queue_frames / 2 || queue_bytes_ > options.queue_bytes / 2)
-        return false;
+    if (!roomy()) return false;
     send(frame);
     return true;
+}
+
+void Session::send_latest(base::UserId about, FramePtr frame) {
+    if (state_ != State::open) return;
+    if (!latest_) {
+        if (roomy()) return send(std::move(frame));
+        latest_ = std::make_unique<Latest>();
+    }
+    latest_->insert_or_assign(about, std::move(frame));
+    if (latest_->size() > kMaxLatest) give_up_queue();
+}
+
+// Once the queue has been written.
+bool Session::take_latest() {
+    if (!latest_) return false;
+    for (auto at = latest_->begin(); at != latest_->end() && roomy(); at = latest_->erase(at))
+        send(std::move(at->second));
+    if (latest_->empty() || state_ != State::open) latest_.reset();
+    return head_ < queue_.size();
 }
 
 void Session::send_ack(std::string_view ref, std::string_view data_json) {
@@ -84,6 +101,11 @@ void Session::schedule_flush() {
     });
 }
 
+bool Session::roomy() const {
+    const auto& options = endpoint_.options_;
+    return queue_.size() - head_ <= options.queue_frames / 2 && queue_bytes_ <= options.queue_bytes / 2;
+}
+
 bool Session::overflowing() const {
     const auto& options = endpoint_.options_;
     return state_ == State::open &&
@@ -104,7 +126,7 @@ void Session::flush() {
         if (overflowing()) give_up_queue();
         return;
     }
-    while (head_ < queue_.size()) {
+    while (head_ < queue_.size() || take_latest()) {
         iovec parts[kMaxGather];
         std::size_t count = 0;
         std::size_t offset = head_offset_;
@@ -141,12 +163,8 @@ void Session::flush() {
         queue_.erase(queue_.begin(), queue_.begin() + static_cast<std::ptrdiff_t>(head_));
         head_ = 0;
     }
-    const auto& options = endpoint_.options_;
-    const auto waiting = queue_.size() - head_;
-    if (waiting <= options.queue_frames / 2 && queue_bytes_ <= options.queue_bytes / 2 &&
-        !room_waiters_.empty())
-        wake(room_waiters_);
-    if (waiting == 0) {
+    if (roomy() && !room_waiters_.empty()) wake(room_waiters_);
+    if (queue_.empty()) {
         // Who can still be heard answers our close frame and is waited for: a proxy that saw the stream end
         // would close both sides at once, and a client that was writing would lose the frame with its reason.
         if (state_ == State::closing && decoder_.failed()) stream_->shutdown_write();
@@ -183,10 +201,7 @@ void Session::wake(Waiters& waiters) {
 }
 
 asio::awaitable<bool> Session::room() {
-    const auto& options = endpoint_.options_;
-    if (open() &&
-        (queue_.size() - head_ > options.queue_frames / 2 || queue_bytes_ > options.queue_bytes / 2))
-        co_await wait_in(&room_waiters_);
+    if (open() && !roomy()) co_await wait_in(&room_waiters_);
     co_return open();
 }
 

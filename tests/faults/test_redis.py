@@ -21,6 +21,7 @@ LONG = os.environ.get("SUPD_LONG") == "1"
 KILLS = 50 if LONG else 3
 FLUSHES = 50 if LONG else 6
 PAUSES = 10 if LONG else 2
+FREEZES = 20 if LONG else 1
 FREEZE_S = 60.0 if LONG else 4.0
 RATE = float(os.environ.get("SUPD_RATE", "600" if LONG else "300"))
 ACK_P99_S = 0.5
@@ -91,7 +92,7 @@ async def test_flushed_and_paused(pair: list[Daemon], redis: RedisServer, seed: 
 
 async def test_frozen(pair: list[Daemon], redis: RedisServer, seed: int) -> None:
     """Nothing answers and nothing is refused: senders must not feel it."""
-    async def fault(load: Load) -> None:
+    async def frozen(load: Load) -> None:
         before = [len(device.latencies) for device in load.devices]
         redis.freeze()
         begun = time.monotonic()
@@ -107,5 +108,10 @@ async def test_frozen(pair: list[Daemon], redis: RedisServer, seed: int) -> None
         print(f"{len(acks)} acks while Redis was frozen: p50 {acks[len(acks) // 2] * 1000:.1f} ms, p99 {p99 * 1000:.1f} ms")
         assert p99 <= ACK_P99_S
         assert max(await asyncio.gather(*(metric(daemon, "node_hints_untold_total") for daemon in pair))) > 0
+
+    async def fault(load: Load) -> None:
+        for _ in range(FREEZES):
+            await frozen(load)
+            await linked(pair)
 
     await judged(pair, seed, fault)

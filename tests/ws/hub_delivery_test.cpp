@@ -216,11 +216,12 @@ TEST_F(HubDelivery, what_is_ephemeral_goes_to_who_is_there) {
     EXPECT_EQ(b.count("typing"), 1U);
     EXPECT_EQ(a.count("typing") + phone.count("typing") + held.count("typing") + c.count("typing"), 0U);
 
-    rig->hub.send_to_users({anna, cleo}, make_frame(R"({"type":"presence"})"), phone.caller.session);
+    rig->hub.send_latest({anna, cleo}, ben, make_frame(R"({"type":"presence"})"));
     rig->settle();
     EXPECT_EQ(a.count("presence"), 1U);
+    EXPECT_EQ(phone.count("presence"), 1U);
     EXPECT_EQ(c.count("presence"), 1U);
-    EXPECT_EQ(phone.count("presence") + b.count("presence"), 0U);
+    EXPECT_EQ(b.count("presence"), 0U);
 }
 
 // -- the end
@@ -358,14 +359,69 @@ TEST_F(HubDelivery, a_slow_reader_misses_only_what_is_ephemeral) {
     auto a = rig->connect_live(anna);
     a.peer->take(0);
     for (int i = 0; i < 100; ++i)
-        rig->hub.send_to_users({anna}, make_frame(R"({"type":"presence"})"));
+        rig->hub.send_to_chat(chat, make_frame(R"({"type":"typing"})"), ben);
     rig->write(chat);
     EXPECT_EQ(rig->hub.connected(), 1U);
     a.peer->take(SIZE_MAX);
     rig->settle();
-    EXPECT_GT(a.count("presence"), 0U);
-    EXPECT_LT(a.count("presence"), 10U);
+    EXPECT_GT(a.count("typing"), 0U);
+    EXPECT_LT(a.count("typing"), 10U);
     EXPECT_EQ(a.seqs(chat), Seqs{2});
+}
+
+TEST_F(HubDelivery, a_burst_of_what_is_to_be_known_of_many_comes_whole) {
+    start({kNever, kNever, kAtOnce, kAtOnce}, queue_of(10));
+    auto a = rig->connect_live(anna);
+    for (int i = 0; i < 500; ++i)
+        rig->hub.send_latest({anna}, UserId::make(), make_frame(R"({"type":"presence"})"));
+    rig->settle();
+    EXPECT_EQ(a.count("presence"), 500U);
+    EXPECT_FALSE(a.closed());
+}
+
+TEST_F(HubDelivery, a_slow_reader_gets_the_last_of_what_is_to_be_known_of_each) {
+    start({kNever, kNever, kAtOnce, kAtOnce}, queue_of(10));
+    auto a = rig->connect_live(anna);
+    const std::map<UserId, ChatId> people{{ben, ChatId::make()}, {cleo, ChatId::make()}};
+    const auto tell = [&](UserId about, int n) {
+        rig->hub.send_latest({anna}, about,
+                             make_frame(R"({"type":"message","chat_id":")" + people.at(about).text() +
+                                        R"(","seq":)" + std::to_string(n) + "}"));
+        rig->settle();
+    };
+    a.peer->take(0);
+    for (int n = 1; n <= 20; ++n)
+        for (const auto about : {ben, cleo})
+            tell(about, n);
+    rig->write(chat);
+    a.peer->take(SIZE_MAX);
+    rig->settle();
+    for (const auto& [about, told] : people) {
+        const auto seqs = a.seqs(told);
+        EXPECT_LT(seqs.size(), 20U);
+        EXPECT_TRUE(std::ranges::is_sorted(seqs));
+        EXPECT_EQ(seqs.back(), 20);
+    }
+    EXPECT_EQ(a.seqs(chat), Seqs{2});
+    tell(ben, 21);
+    EXPECT_EQ(a.seqs(people.at(ben)).back(), 21) << "nothing waits any more";
+}
+
+TEST_F(HubDelivery, who_reads_nothing_is_closed_before_too_much_is_kept_for_them) {
+    start({kNever, kNever, kAtOnce, kAtOnce}, queue_of(10));
+    auto a = rig->connect_live(anna);
+    a.peer->take(0);
+    for (std::size_t i = 0; i < Session::kMaxLatest; ++i)
+        rig->hub.send_latest({anna}, UserId::make(), make_frame(R"({"type":"presence"})"));
+    rig->settle();
+    EXPECT_EQ(rig->hub.connected(), 1U);
+    for (int i = 0; i < 20; ++i)
+        rig->hub.send_latest({anna}, UserId::make(), make_frame(R"({"type":"presence"})"));
+    rig->settle();
+    EXPECT_EQ(rig->hub.connected(), 0U);
+    a.peer->take(SIZE_MAX);
+    rig->settle();
+    EXPECT_EQ(a.closed(), 4408U);
 }
 
 }  // namespace

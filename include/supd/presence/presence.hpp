@@ -1,8 +1,8 @@
-// Who is online, and who types. Kept in memory, never stored, never replayed: what is lost is said again by
-// the next change. Seen only by people who share a chat, asked when they subscribe. Several processes tell
-// each other by leases, and the word that was said last counts at each. While leases cannot be read, who was
-// known to be elsewhere counts as there for kForgetAfter and then as offline; who was not is left out of the
-// answer to a subscription rather than said to be offline.
+// Who is online, and who types. Kept in memory, never stored, never replayed; to a slow client typing is
+// lost, and of somebody's presence it gets the last. Seen only by people who share a chat, asked when they
+// subscribe. Several processes tell each other by leases, and the word that was said last counts at each.
+// While leases cannot be read, who was known to be elsewhere counts as there for kForgetAfter and then as
+// offline; who was not is left out of the answer to a subscription rather than said to be offline.
 #pragma once
 
 #include <supd/async/io_threads.hpp>

@@ -141,8 +141,9 @@ public:
     /// All marks of the owner that one transaction moved. Who cannot take them now is told by a later sweep,
     /// as everybody is when a version was left out.
     void send_marks(LogSource::MarkHead head, std::vector<Mark> marks);
-    /// To every session of these users, except one session (nil = none).
-    void send_to_users(std::vector<base::UserId> users, FramePtr frame, base::SessionId except = {});
+    /// To every session of these users: what is to be known of somebody now. Of several such frames a slow
+    /// session may get the last only, but that one surely.
+    void send_latest(std::vector<base::UserId> users, base::UserId about, FramePtr frame);
     /// What another process has published, sent, marked, attached: given to who is here, told to no relay.
     void receive_events(std::vector<ChatEvent> events);
     void receive_chat_frame(base::ChatId chat, FramePtr frame, base::UserId except);

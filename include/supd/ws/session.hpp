@@ -17,6 +17,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -43,8 +44,12 @@ public:
     // ----------------------------------------------------------------------------------------------
     /// Queues a frame; written at the end of this turn of the loop together with what else is queued.
     void send(FramePtr frame);
-    /// Left out, and false, when the client is slow: typing, presence, marks.
+    /// Left out, and false, when the client is slow: typing, marks.
     bool send_ephemeral(const FramePtr& frame);
+    /// What is to be known of somebody now: presence. While the client is slow it waits beside the queue,
+    /// where a newer one takes its place; kMaxLatest people there are one too many for a client that reads.
+    void send_latest(base::UserId about, FramePtr frame);
+    static constexpr std::size_t kMaxLatest = 1024;
     void send_json(std::string_view json) { send(make_frame(json)); }
     void send_ack(std::string_view ref, std::string_view data_json);
     void send_error(std::string_view ref, const base::Error& error);
@@ -108,7 +113,9 @@ private:
 
     void schedule_flush();
     void flush();
+    bool roomy() const;
     bool overflowing() const;
+    bool take_latest();
     void give_up_queue();
     void on_writable(bool ok);
     void finish();
@@ -139,6 +146,8 @@ private:
     std::size_t head_ = 0;
     std::size_t queue_bytes_ = 0;
     std::size_t head_offset_ = 0;  // bytes of the front frame that are written already
+    using Latest = std::unordered_map<base::UserId, FramePtr>;
+    std::unique_ptr<Latest> latest_;  // of send_latest(), while there is any
     Waiters room_waiters_;
     Waiters catch_up_waiters_;
 
