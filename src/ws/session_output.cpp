@@ -43,7 +43,7 @@ void Session::send_latest(base::UserId about, FramePtr frame) {
         latest_ = std::make_unique<Latest>();
     }
     latest_->insert_or_assign(about, std::move(frame));
-    if (latest_->size() > kMaxLatest) give_up_queue();
+    if (latest_->size() > kMaxLatest) schedule_flush();  // not here: closing changes the hub's tables
 }
 
 // Once the queue has been written.
@@ -51,7 +51,7 @@ bool Session::take_latest() {
     if (!latest_) return false;
     for (auto at = latest_->begin(); at != latest_->end() && roomy(); at = latest_->erase(at))
         send(std::move(at->second));
-    if (latest_->empty() || state_ != State::open) latest_.reset();
+    if (latest_->empty()) latest_.reset();
     return head_ < queue_.size();
 }
 
@@ -109,7 +109,8 @@ bool Session::roomy() const {
 bool Session::overflowing() const {
     const auto& options = endpoint_.options_;
     return state_ == State::open &&
-           (queue_.size() - head_ > options.queue_frames || queue_bytes_ > options.queue_bytes);
+           (queue_.size() - head_ > options.queue_frames || queue_bytes_ > options.queue_bytes ||
+            (latest_ && latest_->size() > kMaxLatest));
 }
 
 // Too slow: what waits is lost to this socket, but the cursor resumes it all. What the blocked write was
@@ -117,6 +118,7 @@ bool Session::overflowing() const {
 void Session::give_up_queue() {
     queue_.resize(std::min(queue_.size(), head_ + kMaxGather));
     queue_bytes_ = 0;
+    latest_.reset();
     close(CloseCode::too_slow, "too slow, resume");
 }
 
