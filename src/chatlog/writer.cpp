@@ -1,6 +1,7 @@
 #include "appender.hpp"
 #include "chat_lanes.hpp"
 #include "draft.hpp"
+#include "mailbox.hpp"
 
 #include <supd/async/task_group.hpp>
 #include <supd/base/log.hpp>
@@ -26,6 +27,10 @@ namespace {
 constexpr std::chrono::milliseconds kStatementTimeout{5000};
 // How long a message may wait for a database that went away; the same id makes it safe to try again.
 constexpr std::chrono::seconds kGiveUp{10};
+// While the first of those that wait has waited so long, a new one is refused at once. Taken, it would wait
+// as long or longer, and be sent again meanwhile: then the queue is full of copies when the database is quick
+// again.
+constexpr std::chrono::seconds kLongestWait{5};
 constexpr std::chrono::milliseconds kFirstPause{20};
 constexpr std::chrono::milliseconds kLongestPause{500};
 constexpr int kBatchAttempts = 3;
@@ -66,7 +71,7 @@ public:
         const auto bytes = weight(pending.draft);
         queued_bytes_.fetch_add(bytes, std::memory_order_relaxed);
         if (queued_.fetch_add(1, std::memory_order_relaxed) >= kMaxQueuedRows ||
-            queued_bytes_.load(std::memory_order_relaxed) > kMaxQueuedBytes) {
+            queued_bytes_.load(std::memory_order_relaxed) > kMaxQueuedBytes || is_behind(pending.queued)) {
             queued_.fetch_sub(1, std::memory_order_relaxed);
             queued_bytes_.fetch_sub(bytes, std::memory_order_relaxed);
             chats_.leave(pending.draft.chat);
@@ -77,18 +82,13 @@ public:
             return;
         }
         mark_busy(pending.queued);
-        if (async::IoThreads::current() == home_) {
+        if (async::IoThreads::current() == home_)
             push(std::move(pending));
-            return;
-        }
-        // Many sends of one turn of the other thread cross over in one post.
-        bool first;
-        {
-            const std::lock_guard lock(mailbox_mutex_);
-            first = mailbox_.empty();
-            mailbox_.push_back(std::move(pending));
-        }
-        if (first) asio::post(context_, [this] { take_mailbox(); });
+        else if (mailbox_.put(std::move(pending)))
+            asio::post(context_, [this] {
+                for (auto& each : mailbox_.take())
+                    push(std::move(each));
+            });
     }
 
     std::size_t queued() const noexcept { return queued_.load(std::memory_order_relaxed); }
@@ -106,22 +106,22 @@ private:
         busy_since_.compare_exchange_strong(idle, now, std::memory_order_relaxed);
     }
 
+    bool is_behind(base::Monotonic::time_point now) const noexcept {
+        const auto since = first_since_.load(std::memory_order_relaxed);
+        return since != kIdle && now - since > kLongestWait;
+    }
+
+    void note_first() noexcept {
+        const auto* first = !batch_.empty() ? &batch_.front() : !queue_.empty() ? &queue_.front() : nullptr;
+        first_since_.store(first ? first->queued : kIdle, std::memory_order_relaxed);
+    }
+
     void push(Pending pending) {
         queue_.push_back(std::move(pending));
         if (idle_) {
             idle_ = false;
             wake_.cancel();
         }
-    }
-
-    void take_mailbox() {
-        std::vector<Pending> taken;
-        {
-            const std::lock_guard lock(mailbox_mutex_);
-            taken.swap(mailbox_);
-        }
-        for (auto& pending : taken)
-            push(std::move(pending));
     }
 
     asio::awaitable<void> run() {
@@ -140,6 +140,7 @@ private:
 
     // False: nothing is left and nothing will come.
     asio::awaitable<bool> step() {
+        note_first();
         if (queue_.empty() && batch_.empty()) {
             if (stopping_) co_return false;
             idle_ = true;
@@ -307,11 +308,10 @@ private:
     std::atomic<std::size_t> queued_{0};
     std::atomic<std::size_t> queued_bytes_{0};
     std::atomic<std::uint64_t> failures_{0};
-    std::atomic<base::Monotonic::time_point> busy_since_{kIdle};  // without a commit
+    std::atomic<base::Monotonic::time_point> busy_since_{kIdle};   // without a commit
+    std::atomic<base::Monotonic::time_point> first_since_{kIdle};  // when the first that waits was queued
 
-    std::mutex mailbox_mutex_;
-    std::vector<Pending> mailbox_;
-
+    Mailbox mailbox_;
     std::vector<const Draft*> drafts_;
     std::vector<double> waits_;  // see CommitStats
 

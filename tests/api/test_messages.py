@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import re
+import time
 
 import pytest
 
-from rig.client import Account, Rest, a_chat, a_user, an_id
+from rig.client import Account, Reply, Rest, a_chat, a_user, an_id
 from rig.daemon import Daemon
 from rig.postgres import PostgresCluster, chat_locked
 
 pytestmark = pytest.mark.core
+
+WAITS_AT_MOST_S = 5.0
 
 MESSAGE_FIELDS = {"id", "chat_id", "seq", "sender_id", "sender_device_id", "type", "text", "attachments", "reply_to",
                   "forwarded_from", "mentions", "reactions", "metadata", "edited_at", "deleted_at", "expires_at",
@@ -379,6 +382,33 @@ async def test_a_chat_that_stands_still_holds_up_no_other(rest: Rest, server: Da
             assert (await asyncio.wait_for(ann.send(chat), 2))["chat_id"] == chat
         assert not waiting.done()
     assert (await waiting)["chat_id"] == held
+
+
+async def test_who_would_wait_too_long_is_refused_at_once(rest: Rest, server: Daemon, postgres: PostgresCluster) -> None:
+    """Else the queue fills with what its senders send again, and it is copies that are stored when all is quick again."""
+    ann, _, held = await a_pair(rest)
+    other = (await a_chat(ann, await a_user(rest)))["id"]
+
+    async def attempt() -> tuple[Reply, float]:
+        begun = time.monotonic()
+        reply = await ann.post("messages", a_message(held))
+        return reply, time.monotonic() - begun
+
+    begun, attempts = time.monotonic(), []
+    async with chat_locked(postgres, postgres.database_of(server.database_url or ""), held):
+        while not (done := [each.result() for each in attempts if each.done()]):
+            attempts.append(asyncio.create_task(attempt()))
+            await asyncio.wait(attempts, timeout=0.25)
+            assert time.monotonic() < begun + 9, "all wait"
+        assert time.monotonic() > begun + WAITS_AT_MOST_S
+        assert (await ann.send(other))["chat_id"] == other
+    for reply, took in done:
+        problem = reply.problem(503, "overloaded")
+        assert took < 1 and int(reply.headers["Retry-After"]) > 0, problem
+    for reply, _ in await asyncio.gather(*attempts):
+        assert reply.status in (201, 503)
+    assert (await attempts[0])[0].status == 201, "who came in time is not refused"
+    assert (await attempt())[0].status == 201
 
 
 async def test_whatever_way_messages_go_they_keep_their_order(rest: Rest, server: Daemon, postgres: PostgresCluster) -> None:

@@ -33,7 +33,8 @@ pytestmark = pytest.mark.faults
 
 @pytest.fixture
 def pair(spawn: Callable[..., Daemon], postgres: PostgresCluster) -> list[Daemon]:
-    url, settings = postgres.new_database(), {"JWT_SECRET": shared_secret()}
+    # Who stands still for two leases must not take its sockets for idle when it goes on.
+    url, settings = postgres.new_database(), {"JWT_SECRET": shared_secret(), "SUPD__WEBSOCKET__IDLE_TIMEOUT_S": "600"}
     return [spawn(database_url=url, name=name, settings=settings).start() for name in ("a", "b")]
 
 

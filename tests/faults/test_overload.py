@@ -16,6 +16,7 @@ from rig.postgres import PostgresCluster
 from rig.raw_http import RawConnection, text
 
 LONG = os.environ.get("SUPD_LONG") == "1"
+DEVICES_OF_ONE = 20
 SLOW_READERS = 50 if LONG else 12
 SLOW_RUN_S = 120 if LONG else 15
 SLOW_CLOSED_S = 30.0
@@ -119,13 +120,13 @@ async def was_cut(connection: RawConnection) -> bool:
 async def test_connect_storm(daemon: Daemon) -> None:
     clients = 3000 if LONG else 400
     async with Rest(daemon.url, connections=clients + 100) as rest:
-        people = await asyncio.gather(*(a_user(rest) for _ in range(20)))
+        people = await asyncio.gather(*(a_user(rest) for _ in range(clients // DEVICES_OF_ONE)))
         devices: list[Account] = []
         gate = asyncio.Semaphore(16)
 
         async def another(number: int) -> Account:
             async with gate:
-                return await people[number % 20].another_device(f"device {number}")
+                return await people[number % len(people)].another_device(f"device {number}")
 
         devices = await asyncio.gather(*(another(number) for number in range(clients)))
         chat = (await a_chat(people[0], *people[1:]))["id"]

@@ -1,10 +1,9 @@
 #include "fleet.hpp"
 
-#include <nlohmann/json.hpp>
-
 #include <algorithm>
 #include <charconv>
 #include <stdexcept>
+#include <utility>
 
 namespace load {
 namespace {
@@ -28,7 +27,9 @@ Fleet::Fleet(const json& setting)
       texts_(setting.at("body").get<std::size_t>()),
       chance_(setting.at("seed").get<std::uint64_t>()),
       connections_(ports_.at(0), *this),
-      history_(setting.at("devices").size(), setting.at("chats").size()) {
+      history_(setting.at("devices").size(), setting.at("chats").size()),
+      tell_acks_(setting.at("tell_acks")),
+      fresh_acks_(json::array()) {
     for (const auto& chat : setting.at("chats")) {
         chat_numbers_[chat] = static_cast<std::uint32_t>(chats_.size());
         chats_.push_back(chat);
@@ -232,6 +233,7 @@ void Fleet::acked(std::uint32_t index, const json& frame) {
     if (found == pending.end()) return;
     ++acked_;
     ack_s_.push_back(static_cast<float>(now - found->second.sent_at));
+    if (tell_acks_) fresh_acks_.push_back({index, message.invoked_at, now - message.invoked_at});
     pending.erase(found);
     take(index, chats_[message.chat], {seq, history_.id_of(message.id), message.digest});
 }
@@ -313,14 +315,23 @@ bool Fleet::level(const std::unordered_map<std::string, std::uint64_t>& heads) c
     });
 }
 
-json Fleet::state() const {
+json Fleet::state() {
     std::size_t seated = 0;
     std::size_t pending = 0;
     for (const auto& device : devices_) {
         if (device.live) ++seated;
         pending += device.pending.size();
     }
-    return {{"live", seated}, {"acked", acked_}, {"pending", pending}, {"held_back", held_back_}};
+    json out = {{"live", seated}, {"acked", acked_}, {"pending", pending}, {"held_back", held_back_}};
+    if (tell_acks_) {
+        out["acks"] = std::exchange(fresh_acks_, json::array());
+        auto& waiting = out["waiting"] = json::array();
+        for (std::size_t i = 0; i < devices_.size(); ++i)
+            for (const auto& each : devices_[i].pending)
+                if (const auto at = history_.at(each.first).invoked_at; at >= waiting_since_)
+                    waiting.push_back({i, at});
+    }
+    return out;
 }
 
 json Fleet::report() {

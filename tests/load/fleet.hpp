@@ -9,9 +9,10 @@
 #include "traffic.hpp"
 #include "ws_load.hpp"
 
-#include <nlohmann/json_fwd.hpp>
+#include <nlohmann/json.hpp>
 
 #include <cstdint>
+#include <limits>
 #include <map>
 #include <optional>
 #include <random>
@@ -28,6 +29,7 @@ public:
 
     void run() { begun_ = now_s(); }
     void stop() { begun_ = 0; }
+    void tell_waiting(double since_s) { waiting_since_ = since_s; }
     /// Each device at that node (its index; nothing: nowhere) from now on; who is elsewhere loses its
     /// connection.
     void seat(const std::vector<std::optional<std::size_t>>& nodes);
@@ -39,7 +41,9 @@ public:
     bool settled() const;
     /// Whether every device has applied each of its chats up to these.
     bool level(const std::unordered_map<std::string, std::uint64_t>& heads) const;
-    nlohmann::json state() const;
+    /// With "tell_acks" in the setting also the messages that were acknowledged since the last call, and
+    /// those that wait and were meant to be sent since tell_waiting().
+    nlohmann::json state();
     nlohmann::json report();
     void write(const std::string& path) const;
 
@@ -99,6 +103,9 @@ private:
     double begun_ = 0;  // 0: does not send
     std::uint64_t issued_ = 0;
     double looked_at_ = 0;
+    bool tell_acks_;
+    double waiting_since_ = std::numeric_limits<double>::infinity();
+    nlohmann::json fresh_acks_;
     std::uint64_t acked_ = 0, held_back_ = 0, connects_ = 0, healed_ = 0;
     std::vector<float> ack_s_;
 };

@@ -1,9 +1,11 @@
 // The load of the longest fault tests, driven by tests/rig/fast_load.py. Its standard input is JSON lines:
-//   the setting: {"ports": [...], "rate": per second, "body": bytes, "seed": n, "chats": [id, ...],
+//   the setting: {"ports": [...], "rate": per second, "body": bytes, "seed": n, "tell_acks": bool, "chats":
+//   [id, ...],
 //                 "devices": [{"name", "user", "token", "cursor", "chats": {id: last seq}}, ...]}
-//   then {"do": "run"} {"do": "seat", "at": [port's index of each device, or null]} {"do": "lose", "count":
-//   n} {"do": "stop"}
-//        {"do": "level", "heads": {chat: seq}} {"do": "write", "to": path} {"do": "end"}
+//   then {"do": "run"} {"do": "stop"} {"do": "seat", "at": [port's index of each device, or null]}
+//        {"do": "lose", "count": n} {"do": "tell_waiting", "since": seconds} {"do": "level", "heads": {chat:
+//        seq}}
+//        {"do": "write", "to": path} {"do": "end"}
 // Its output: the state five times a second; "settled" in it once it was stopped and every outcome is known,
 // "level" once every device has what was asked for; the report when the history is written. What should not
 // be ends it with status 1.
@@ -79,6 +81,8 @@ int drive() {
                 for (const auto& at : command->at("at"))
                     nodes.push_back(at.is_null() ? std::nullopt : std::optional(at.get<std::size_t>()));
                 fleet.seat(nodes);
+            } else if (what == "tell_waiting") {
+                fleet.tell_waiting(command->at("since"));
             } else if (what == "lose") {
                 fleet.lose_network(command->at("count"));
             } else if (what == "stop") {

@@ -4,7 +4,6 @@ down what it did and saw. It sends messages only, no edits and reactions."""
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import tempfile
 import time
@@ -19,7 +18,7 @@ from rig.daemon import REPOSITORY
 from rig.history import Entry, Operation
 from rig.load import Load
 
-LINE_LIMIT = 1 << 20
+LINE_LIMIT = 1 << 24
 READY_DEADLINE_S = 60.0
 
 
@@ -31,9 +30,14 @@ def find_program() -> Path:
 @dataclass
 class FastLoad(Load):
     changes: bool = False
+    tell_acks: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        # Of each message that was acknowledged: the number of its device, when it was meant to be sent, how long it took;
+        # of each that waits and was meant to be sent since tell_waiting(): the first two.
+        self.acks: list[tuple[int, float, float]] = []
+        self.waiting: list[tuple[int, float]] = []
         self._fleet: asyncio.subprocess.Process | None = None
         self._listener: asyncio.Task | None = None
         self._state: dict = {}
@@ -71,7 +75,7 @@ class FastLoad(Load):
             limit=LINE_LIMIT)
         self._listener = asyncio.create_task(self._listen())
         await self._say({"ports": [urlsplit(node).port for node in self.nodes], "rate": self.rate, "body": self.body,
-                         "seed": self.seed, "chats": self.chat_ids, "devices": devices})
+                         "seed": self.seed, "tell_acks": self.tell_acks, "chats": self.chat_ids, "devices": devices})
         await self._until(lambda state: state["live"] == len(devices), READY_DEADLINE_S, "not everybody is live")
 
     async def _say(self, what: dict) -> None:
@@ -80,10 +84,12 @@ class FastLoad(Load):
 
     async def _listen(self) -> None:
         while line := await self._fleet.stdout.readline():
-            told = json.loads(line)
+            told = orjson.loads(line)
             if "report" in told:
                 self._report = told["report"]
             else:
+                self.acks += told.pop("acks", [])
+                self.waiting = told.pop("waiting", [])
                 self._state = told
             self._told.set()
         self._state = {}
@@ -113,6 +119,9 @@ class FastLoad(Load):
         await self._until(lambda _: True, deadline_s, "no state")
         await self._until(lambda state: state["live"] == here, deadline_s, "not all are connected where they belong")
         return time.monotonic() - begun
+
+    async def tell_waiting(self, since: float) -> None:
+        await self._say({"do": "tell_waiting", "since": since})
 
     async def lose_network(self, count: int) -> None:
         """As many devices, drawn at random, lose their connection."""
