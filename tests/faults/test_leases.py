@@ -99,9 +99,10 @@ async def test_a_holder_that_stands_still(pair: list[Daemon], postgres: Postgres
                     "returning name", 15)
         await until(f"select 1 where not exists (select from jobs where kind = '{KIND}')", 15)
         async with Rest(pair[0].url) as one, Rest(pair[1].url) as two:
-            ann, bob = await a_user(one), await a_user(one)
-            bob.rest = two
             for left_s in ROUNDS:
+                # Of each round's own: all together outlast an access token.
+                ann, bob = await a_user(one), await a_user(one)
+                bob.rest = two
                 chat = (await a_chat(ann, bob))["id"]
                 ids = {(await ann.send(chat, f"soon gone {number}", expires_in_s=3600))["id"] for number in range(MESSAGES)}
                 async with bob.socket() as bobs:
