@@ -21,7 +21,8 @@ LONG = os.environ.get("SUPD_LONG") == "1"
 KILLS = 50 if LONG else 3
 FLUSHES = 50 if LONG else 6
 PAUSES = 10 if LONG else 2
-FREEZES = 20 if LONG else 1
+# So many in a run: each ends while its access tokens live.
+FREEZES, RUNS = (10, 2) if LONG else (1, 1)
 FREEZE_S = 60.0 if LONG else 4.0
 RATE = float(os.environ.get("SUPD_RATE", "600" if LONG else "300"))
 ACK_P99_S = 0.5
@@ -90,7 +91,8 @@ async def test_flushed_and_paused(pair: list[Daemon], redis: RedisServer, seed: 
     await judged(pair, seed, fault)
 
 
-async def test_frozen(pair: list[Daemon], redis: RedisServer, seed: int) -> None:
+@pytest.mark.parametrize("_run", range(RUNS))
+async def test_frozen(pair: list[Daemon], redis: RedisServer, seed: int, _run: int) -> None:
     """Nothing answers and nothing is refused: senders must not feel it."""
     async def frozen(load: Load) -> None:
         before = [len(device.latencies) for device in load.devices]

@@ -337,10 +337,12 @@ elif words[0] == "run":
 elif words[:2] == ["compose", "run"]:
     with open(os.environ["ASKED"], "a") as asked:
         print("\\t".join(words[2:]), file=asked)
-elif words[:2] == ["compose", "exec"]:
-    assert words[2:] == "-T nginx nginx -t -q -c /etc/nginx/supd/live/nginx.conf".split()
-elif words[:2] == ["compose", "kill"]:
-    open(os.environ["ASKED"] + ".reload", "x")
+elif words[:4] == ["compose", "exec", "-T", "nginx"]:
+    if words[4] == "nginx":
+        assert words[4:] == "nginx -t -q -c /etc/nginx/supd/live/nginx.conf".split()
+    else:
+        assert words[4:] == ["/bin/sh", "-c", "kill -HUP 1"]
+        open(os.environ["ASKED"] + ".reload", "x")
 """
 
 
