@@ -2,7 +2,7 @@
 # A certificate of Let's Encrypt in place of the development one, and its renewal.
 #   scripts/init-letsencrypt.sh              get it: SERVER_NAME of .env must lead to this machine, port 80 to its nginx
 #   scripts/init-letsencrypt.sh --renew      for a timer, twice a day: does nothing until it is due
-#   scripts/init-letsencrypt.sh --dry-run    try it with the staging service, which has wider limits; changes nothing
+#   scripts/init-letsencrypt.sh --dry-run    try it and change nothing: with Let's Encrypt's staging service, or ACME_SERVER itself
 # Another ACME server: ACME_SERVER and ACME_CA of .env. nginx is tested with the new pair before it is told; it goes on
 # with the old one if anything is wrong. Without a terminal a renewal that is due waits up to 8 minutes, so that timers
 # of the whole world do not come at once.
@@ -110,6 +110,7 @@ if [ ! -e "$untold" ]; then
     : >"$untold" || exit
 fi
 if ! tls_install "$fresh/fullchain.pem" "$fresh/privkey.pem"; then
+    tls_install "$var/tls/certificate.pem.former" "$var/tls/key.pem.former" || die 1 "var/tls has no pair that is in order"
     rm -f "$untold"
     die 1 "the new pair is not in order; the one in use stays"
 fi

@@ -82,7 +82,7 @@ void throw_unless_stored(const Receipt& receipt) {
 void end_span(trace::Span span, Outcome outcome, std::size_t rows) {
     if (!span) return;
     span.set("db.system.name", "postgresql");
-    span.set("db.operation.batch.size", static_cast<std::int64_t>(rows));
+    if (rows > 0) span.set("db.operation.batch.size", static_cast<std::int64_t>(rows));
     if (outcome == Outcome::unknown) span.fail("commit_unknown");
     if (outcome == Outcome::overloaded) span.fail("overloaded");
 }

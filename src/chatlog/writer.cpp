@@ -94,7 +94,11 @@ public:
     std::size_t queued() const noexcept { return queued_.load(std::memory_order_relaxed); }
     bool keeps_up(base::Monotonic::time_point now) const noexcept {
         const auto busy_since = busy_since_.load(std::memory_order_relaxed);
-        return queued() < kFewRows && (busy_since == kIdle || now - busy_since < kSoon);
+        return queued() < kFewRows && (busy_since == kIdle || now - busy_since < kSoon) && !is_behind(now);
+    }
+    bool is_behind(base::Monotonic::time_point now) const noexcept {
+        const auto since = first_since_.load(std::memory_order_relaxed);
+        return since != kIdle && now - since > kLongestWait;
     }
     std::uint64_t failures() const noexcept { return failures_.load(std::memory_order_relaxed); }
 
@@ -104,11 +108,6 @@ private:
     void mark_busy(base::Monotonic::time_point now) noexcept {
         auto idle = kIdle;
         busy_since_.compare_exchange_strong(idle, now, std::memory_order_relaxed);
-    }
-
-    bool is_behind(base::Monotonic::time_point now) const noexcept {
-        const auto since = first_since_.load(std::memory_order_relaxed);
-        return since != kIdle && now - since > kLongestWait;
     }
 
     void note_first() noexcept {
@@ -358,7 +357,8 @@ void Writer::submit(Draft draft, std::function<void(const Receipt&)> done, const
 std::size_t Writer::lane_for(base::Monotonic::time_point now) const noexcept {
     const auto at = std::ranges::find_if(lanes_, [now](const auto& lane) { return lane->keeps_up(now); });
     const auto shortest = [&] {
-        return std::ranges::min_element(lanes_, {}, [](const auto& lane) { return lane->queued(); });
+        return std::ranges::min_element(
+            lanes_, {}, [now](const auto& lane) { return std::pair(lane->is_behind(now), lane->queued()); });
     };
     return static_cast<std::size_t>((at != lanes_.end() ? at : shortest()) - lanes_.begin());
 }

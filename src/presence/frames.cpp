@@ -6,6 +6,7 @@
 #include <supd/base/json_text.hpp>
 #include <supd/chats/membership.hpp>
 #include <supd/presence/limits.hpp>
+#include <supd/ws/session.hpp>
 
 #include <nlohmann/json.hpp>
 
@@ -109,6 +110,7 @@ asio::awaitable<std::string> on_subscribe(Context& context, ws::Command command)
     }
     std::string json = R"({"presence":[)";
     for (const auto& presence : all) {
+        command.session().forget_latest(presence.user);
         if (json.back() != '[') json += ',';
         append_presence(json, presence);
     }

@@ -46,13 +46,19 @@ void Session::send_latest(base::UserId about, FramePtr frame) {
     if (latest_->size() > kMaxLatest) schedule_flush();  // not here: closing changes the hub's tables
 }
 
-// Once the queue has been written.
+// Nothing waits beside a queue that has room.
 bool Session::take_latest() {
     if (!latest_) return false;
-    for (auto at = latest_->begin(); at != latest_->end() && roomy(); at = latest_->erase(at))
-        send(std::move(at->second));
+    for (auto at = latest_->begin(); at != latest_->end() && roomy(); at = latest_->erase(at)) {
+        queue_bytes_ += at->second->wire(deflate_).size();
+        queue_.push_back(std::move(at->second));
+    }
     if (latest_->empty()) latest_.reset();
     return head_ < queue_.size();
+}
+
+void Session::forget_latest(base::UserId about) {
+    if (latest_ && latest_->erase(about) > 0 && latest_->empty()) latest_.reset();
 }
 
 void Session::send_ack(std::string_view ref, std::string_view data_json) {
@@ -118,7 +124,6 @@ bool Session::overflowing() const {
 void Session::give_up_queue() {
     queue_.resize(std::min(queue_.size(), head_ + kMaxGather));
     queue_bytes_ = 0;
-    latest_.reset();
     close(CloseCode::too_slow, "too slow, resume");
 }
 
@@ -172,6 +177,7 @@ void Session::flush() {
         if (state_ == State::closing && decoder_.failed()) stream_->shutdown_write();
         return;
     }
+    take_latest();
     if (overflowing()) give_up_queue();
     if (queue_.size() == head_) return;
     writing_ = shared_from_this();
@@ -218,6 +224,7 @@ void Session::close(CloseCode code, std::string_view reason) {
     payload += static_cast<char>(static_cast<unsigned>(code) & 0xFF);
     payload += reason.substr(0, kMaxControlBytes - 2);
     queue_.push_back(Frame::control(kCloseOpcode, payload));
+    latest_.reset();
     state_ = State::closing;
     deadline_ = base::Monotonic::now() + kCloseGrace;
     if (hub.attached) endpoint_.hub_.detach(*this);
@@ -233,6 +240,7 @@ void Session::finish() {
     if (hub.attached) endpoint_.hub_.detach(*this);
     stream_->close();
     queue_.clear();
+    latest_.reset();
     head_ = 0;
     waiting_ordered_ = nullptr;
     wake(room_waiters_);

@@ -1,6 +1,7 @@
 #include "fleet.hpp"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <stdexcept>
 #include <utility>
@@ -18,6 +19,11 @@ constexpr double kReconnectMinS = 0.05, kReconnectMaxS = 0.4;
 constexpr std::size_t kBacklog = 400;  // messages of one device whose outcome is not known
 constexpr std::int64_t kTurnNs = 2'000'000;
 constexpr int kRestarting = 1012;
+// What has a place in a chat's log: any other kind with a number would excuse a gap.
+constexpr std::array<std::string_view, 13> kDurable = {
+    "message",        "message_edited",   "message_deleted", "reaction_added", "reaction_removed",
+    "message_pinned", "message_unpinned", "chat_created",    "chat_updated",   "chat_deleted",
+    "member_added",   "member_removed",   "member_updated"};
 
 }  // namespace
 
@@ -206,7 +212,7 @@ void Fleet::on_text(std::uint32_t connection, const char* data, std::size_t size
         }
     } else if (kind == "resync_required") {
         throw std::runtime_error(names_[index] + " was told to begin anew: " + frame.dump());
-    } else if (frame.contains("seq") && frame.contains("chat_id")) {
+    } else if (std::ranges::find(kDurable, kind) != kDurable.end()) {
         Entry entry;
         entry.seq = frame["seq"];
         if (kind == "message") {

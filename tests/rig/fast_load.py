@@ -83,17 +83,19 @@ class FastLoad(Load):
         await self._fleet.stdin.drain()
 
     async def _listen(self) -> None:
-        while line := await self._fleet.stdout.readline():
-            told = orjson.loads(line)
-            if "report" in told:
-                self._report = told["report"]
-            else:
-                self.acks += told.pop("acks", [])
-                self.waiting = told.pop("waiting", [])
-                self._state = told
+        try:
+            while line := await self._fleet.stdout.readline():
+                told = orjson.loads(line)
+                if "report" in told:
+                    self._report = told["report"]
+                else:
+                    self.acks += told.pop("acks", [])
+                    self.waiting = told.pop("waiting", [])
+                    self._state = told
+                self._told.set()
+        finally:
+            self._state = {}
             self._told.set()
-        self._state = {}
-        self._told.set()
 
     async def _until(self, wanted: Callable[[dict], bool], deadline_s: float, otherwise: str) -> None:
         """Waits for a state that was told after this began."""

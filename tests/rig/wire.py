@@ -162,7 +162,7 @@ class CommitWire(Wire):
                 self._committing = link
         elif not upward and link is self._committing:
             self._answer += part
-            if not part.endswith(READY_FOR_QUERY):
+            if not self._answer.endswith(READY_FOR_QUERY):
                 return False
             answer, self._answer = self._answer, b""
             if holds_an_error(answer):

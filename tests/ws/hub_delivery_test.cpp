@@ -407,6 +407,23 @@ TEST_F(HubDelivery, a_slow_reader_gets_the_last_of_what_is_to_be_known_of_each) 
     EXPECT_EQ(a.seqs(people.at(ben)).back(), 21) << "nothing waits any more";
 }
 
+TEST_F(HubDelivery, what_is_said_in_another_way_is_not_said_after_it) {
+    start({kNever, kNever, kAtOnce, kAtOnce}, queue_of(10));
+    auto a = rig->connect_live(anna);
+    a.peer->take(0);
+    const auto told = ChatId::make();
+    for (int n = 1; n <= 20; ++n)
+        rig->hub.send_latest({anna}, ben,
+                             make_frame(R"({"type":"message","chat_id":")" + told.text() + R"(","seq":)" +
+                                        std::to_string(n) + "}"));
+    rig->settle();
+    a.session->forget_latest(ben);
+    a.peer->take(SIZE_MAX);
+    rig->settle();
+    ASSERT_FALSE(a.seqs(told).empty());
+    EXPECT_LT(a.seqs(told).back(), 20);
+}
+
 TEST_F(HubDelivery, who_reads_nothing_is_closed_before_too_much_is_kept_for_them) {
     start({kNever, kNever, kAtOnce, kAtOnce}, queue_of(10));
     auto a = rig->connect_live(anna);

@@ -142,7 +142,7 @@ public:
     /// as everybody is when a version was left out.
     void send_marks(LogSource::MarkHead head, std::vector<Mark> marks);
     /// To every session of these users: what is to be known of somebody now. Of several such frames a slow
-    /// session may get the last only, but that one surely.
+    /// session may get only the one that was handed in last.
     void send_latest(std::vector<base::UserId> users, base::UserId about, FramePtr frame);
     /// What another process has published, sent, marked, attached: given to who is here, told to no relay.
     void receive_events(std::vector<ChatEvent> events);

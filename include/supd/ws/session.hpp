@@ -47,8 +47,10 @@ public:
     /// Left out, and false, when the client is slow: typing, marks.
     bool send_ephemeral(const FramePtr& frame);
     /// What is to be known of somebody now: presence. While the client is slow it waits beside the queue,
-    /// where a newer one takes its place; kMaxLatest people there are one too many for a client that reads.
+    /// where a newer one takes its place; more than kMaxLatest people there close the session as too slow.
     void send_latest(base::UserId about, FramePtr frame);
+    /// What waits is older than what is being said in another way: the answer to a subscription.
+    void forget_latest(base::UserId about);
     static constexpr std::size_t kMaxLatest = 1024;
     void send_json(std::string_view json) { send(make_frame(json)); }
     void send_ack(std::string_view ref, std::string_view data_json);
