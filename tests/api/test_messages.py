@@ -418,12 +418,20 @@ async def test_whatever_way_messages_go_they_keep_their_order(rest: Rest, server
     database = postgres.database_of(server.database_url or "")
     async with ann.socket() as socket:
         await socket.event("caught_up")
-        for _ in range(3):
+        behind = 0
+        for _ in range(30):
             async with chat_locked(postgres, database, held):
                 blocking, first = [asyncio.create_task(socket.message(each)) for each in (held, chat)]
                 await until_it_waits(postgres, database)
                 second = asyncio.create_task(socket.message(chat))
                 await socket.message(other)  # after it, and yet there
-                assert not [each for each in (blocking, first, second) if each.done()]
+                assert not blocking.done()
+                # On a machine that does other work the first, too, may have come when the way round was open.
+                if not first.done():
+                    assert not second.done()
+                    behind += 1
             assert (await second)["seq"] == (await first)["seq"] + 1
             await blocking
+            if behind == 3:
+                break
+        assert behind > 0
