@@ -13,6 +13,7 @@
 namespace supd::app {
 namespace {
 
+constexpr int kPostAttempts = 3;
 constexpr std::int64_t kDay = 86'400;
 constexpr std::int64_t kCertificateFails = 3;   // days
 constexpr std::int64_t kCertificateWarns = 20;  // certbot renews 30 days before the end
@@ -36,10 +37,14 @@ int post_status(const http::Url& url, std::size_t bytes, bool verify) {
     request.verify = verify;
     request.headers = {{"Content-Type", "application/json"}};
     request.body.assign(bytes, ' ');
-    try {
-        return http::fetch(request).status;
-    } catch (const net::OutboundError&) {
-        return 0;
+    // An answer to what is still on its way is lost now and then: whoever refuses it may close with bytes
+    // unread.
+    for (int attempt = 1;; ++attempt) {
+        try {
+            return http::fetch(request).status;
+        } catch (const net::OutboundError& error) {
+            if (error.kind() != net::OutboundError::Kind::broken || attempt == kPostAttempts) return 0;
+        }
     }
 }
 
