@@ -322,13 +322,13 @@ bool Fleet::level(const std::unordered_map<std::string, std::uint64_t>& heads) c
 }
 
 json Fleet::state() {
-    std::size_t seated = 0;
+    std::size_t live = 0;
     std::size_t pending = 0;
     for (const auto& device : devices_) {
-        if (device.live) ++seated;
+        if (device.live) ++live;
         pending += device.pending.size();
     }
-    json out = {{"live", seated}, {"acked", acked_}, {"pending", pending}, {"held_back", held_back_}};
+    json out = {{"live", live}, {"acked", acked_}, {"pending", pending}, {"held_back", held_back_}};
     if (tell_acks_) {
         out["acks"] = std::exchange(fresh_acks_, json::array());
         auto& waiting = out["waiting"] = json::array();

@@ -5,7 +5,6 @@
 #include <nlohmann/json.hpp>
 #include <sodium.h>
 
-#include <cstring>
 #include <fstream>
 #include <stdexcept>
 

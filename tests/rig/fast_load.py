@@ -29,7 +29,6 @@ def find_program() -> Path:
 
 @dataclass
 class FastLoad(Load):
-    changes: bool = False
     tell_acks: bool = False
 
     def __post_init__(self) -> None:
