@@ -25,6 +25,13 @@ constexpr std::array<std::string_view, 13> kDurable = {
     "message_pinned", "message_unpinned", "chat_created",    "chat_updated",   "chat_deleted",
     "member_added",   "member_removed",   "member_updated"};
 
+// What a ref says; of one that is none of ours a number that no message has.
+std::uint32_t number_in(std::string_view ref) {
+    std::uint32_t out = ~std::uint32_t{0};
+    std::from_chars(ref.data(), ref.data() + ref.size(), out);
+    return out;
+}
+
 }  // namespace
 
 Fleet::Fleet(const json& setting)
@@ -224,11 +231,8 @@ void Fleet::on_text(std::uint32_t connection, const char* data, std::size_t size
 }
 
 void Fleet::acked(std::uint32_t index, const json& frame) {
-    const auto& ref = frame.at("ref").get_ref<const std::string&>();
-    std::uint32_t number = 0;
-    if (std::from_chars(ref.data(), ref.data() + ref.size(), number).ec != std::errc{} ||
-        number >= history_.size())
-        return;
+    const auto number = number_in(frame.at("ref").get_ref<const std::string&>());
+    if (number >= history_.size()) return;
     Message& message = history_.at(number);
     const std::uint64_t seq = frame.at("data").at("seq");
     const double now = now_s();
@@ -247,8 +251,7 @@ void Fleet::acked(std::uint32_t index, const json& frame) {
 void Fleet::refused(std::uint32_t index, const json& frame) {
     const auto ref = frame.value("ref", "");
     if (ref == "auth") throw std::runtime_error(names_[index] + " may not connect: " + frame.dump());
-    std::uint32_t number = 0;
-    if (std::from_chars(ref.data(), ref.data() + ref.size(), number).ec != std::errc{}) return;
+    const auto number = number_in(ref);
     auto& all = devices_[index].pending;
     const auto found = all.find(number);
     if (found == all.end()) return;
