@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import ssl
 import subprocess
 import time
@@ -69,11 +70,12 @@ class AcmeServer:
             "ocspResponderURL": "",
             "externalAccountBindingRequired": bool(accounts), "externalAccountMACKeys": accounts or {},
         }
+        self.log = folder / "pebble.log"
         (folder / "pebble.json").write_text(json.dumps({"pebble": settings}))
-        # Each certificate is asked a challenge for: by itself it would take every second name for proven once it was.
-        # And it would refuse every twentieth request to see that it is repeated, a repeated one too.
+        # Almost each certificate is asked a challenge for (see `challenged`): by itself it would take every second name
+        # for proven once it was. And it would refuse every twentieth request to see that it is repeated, a repeated one too.
         command = ["pebble", "-config", folder / "pebble.json", "-dnsserver", f"127.0.0.1:{names.port}"]
-        self.process = started(folder / "pebble.log", command,
+        self.process = started(self.log, command,
                                PEBBLE_AUTHZREUSE="0", PEBBLE_WFE_NONCEREJECT="0", PEBBLE_VA_NOSLEEP="1")
         try:
             awaited(self.process, lambda: self._get(self.directory))
@@ -81,6 +83,19 @@ class AcmeServer:
         except BaseException:
             self.close()
             raise
+
+    def challenged(self, attempt: Callable[[], str]) -> str:
+        """What the attempt says for which a challenge was looked at. One in a hundred is given what it wants for the
+        sake of an earlier one: Pebble reuses that if a number from 0 to 99 is not above PEBBLE_AUTHZREUSE, 0 too."""
+        for _ in range(4):
+            before = self._validations()
+            said = attempt()
+            if self._validations() > before:
+                return said
+        raise AssertionError(f"no challenge was looked at, four times:\n{said}")
+
+    def _validations(self) -> int:
+        return len(re.findall(r"Starting \d+ validations", self.log.read_text()))
 
     def _get(self, url: str) -> bytes:
         with urllib.request.urlopen(url, timeout=5, context=ssl.create_default_context(cafile=str(self.ca))) as answer:
