@@ -47,6 +47,8 @@ void on_message(Context& context, ws::Command command, std::function<void()> don
                    chat](const chatlog::Receipt& receipt) {
         try {
             chatlog::throw_unless_stored(receipt);
+            auto& session = command.session();
+            if (!session.hub.live) session.note_own(chat, receipt.seq);
             command.ack(ack_json(id.bytes, chat, receipt.seq, receipt.created_at));
         } catch (const base::Error& refusal) {
             command.refuse(refusal);

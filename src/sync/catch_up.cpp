@@ -24,6 +24,7 @@ asio::awaitable<void> Module::catch_up(std::shared_ptr<ws::Session> session,
     }
     if (!session->open()) co_return;
     hub_.hold(*session, missed->chats, missed->now.w);
+    session->welcome();
     if (resync) {
         session->send_json(resync_frame());
         session->expect_resume();
@@ -42,7 +43,7 @@ asio::awaitable<void> Module::catch_up(std::shared_ptr<ws::Session> session,
         for (const auto& event : events) {
             const bool still = co_await session->room();
             if (!still) co_return;
-            session->send(event.frame);
+            if (!session->take_own(event.chat, event.seq)) session->send(event.frame);
         }
     }
     std::vector<std::string> marks;
@@ -52,7 +53,8 @@ asio::awaitable<void> Module::catch_up(std::shared_ptr<ws::Session> session,
         if (!room) co_return;
         session->send_json(mark);
     }
-    if (!session->open()) co_return;
+    const bool settled = co_await session->settled();
+    if (!settled) co_return;
     session->send_json(caught_up_frame(missed->now));
     hub_.go_live(session);
 }

@@ -110,7 +110,7 @@ asio::awaitable<bool> Hub::Shard::repay_chat(Session& session, base::ChatId chat
             if (!mine) co_return true;
             mine->after = event.seq;
             member = member || names_me(event.joined);
-            const bool own = std::erase(session.hub.own, std::pair(chat, event.seq)) > 0;
+            const bool own = session.take_own(chat, event.seq);
             if (member && !own) session.send(event.frame);
             if (names_me(event.left)) member = false;
         }

@@ -138,11 +138,11 @@ void Hub::Shard::deliver(Channel& channel, const ChatEvent& event) {
         if (event.seq <= subscriber.after) continue;
         const bool own = session.socket_id() == event.skip;
         if (!session.hub.live || subscriber.owed) {
-            if (own) session.hub.own.emplace_back(event.chat, event.seq);
+            if (own) session.note_own(event.chat, event.seq);
             continue;
         }
         session.hub.news = true;
-        if (!own) session.send(event.frame);
+        if (!own && !session.take_own(event.chat, event.seq)) session.send(event.frame);
     }
     if (!event.left.empty()) note_leaves(event);  // may end the channel
 }

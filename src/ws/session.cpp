@@ -5,6 +5,7 @@
 #include <supd/base/log.hpp>
 #include <supd/trace/carrier.hpp>
 #include <supd/trace/span.hpp>
+#include <supd/ws/limits.hpp>
 #include <supd/ws/session.hpp>
 
 #include <boost/asio/as_tuple.hpp>
@@ -23,14 +24,8 @@ namespace {
 
 constexpr int kReadsPerTurn = 4;    // then others get their turn
 constexpr int kMaxPipelined = 256;  // commands of one socket under way; beyond, its input waits
-constexpr int kMaxRefusals = 100;   // commands over the rate before the socket is closed
-constexpr std::chrono::milliseconds kResumeWait{100};
-constexpr std::size_t kMaxRef = 128;
-constexpr std::size_t kMaxType = 64;
-constexpr std::size_t kMaxToken = 4096;
-constexpr std::size_t kMaxCursor = 256;
-// A refused frame is only parsed for its ref.
-constexpr std::size_t kMaxRefusedMessage = 2 * 1024;
+// How long caught_up waits for the resume of who authenticated by the header.
+constexpr std::chrono::milliseconds kResumeWait{250};
 
 }  // namespace
 
@@ -149,11 +144,6 @@ void Session::on_text(std::string_view text) {
     std::string ref;
     const bool admitted = take_token();
     if (state_ != State::open) return;
-    const auto slow_down = [] {
-        return base::Error(429, "rate_limited", "Too many frames; slow down.")
-            .with_header("Retry-After", "1");
-    };
-    if (!admitted && text.size() > kMaxRefusedMessage) return send_error("", slow_down());
     try {
         auto document = std::make_shared<nlohmann::json>(base::parse_json(text));
         base::ObjectReader in(*document);
@@ -162,8 +152,11 @@ void Session::on_text(std::string_view text) {
         const auto* data = in.raw("data");
         if (data && !data->is_object()) in.fail("data", "wrong_type", "An object is expected.");
         in.finish();
-        if (!admitted) throw slow_down();
+        if (!admitted)
+            throw base::Error(429, "rate_limited", "Too many frames; slow down.")
+                .with_header("Retry-After", "1");
         if (type == "ping") {
+            if (data) base::ObjectReader(*data).finish();
             std::string pong = R"({"type":"pong")";
             if (!ref.empty()) {
                 pong += R"(,"ref":)";
@@ -183,13 +176,14 @@ void Session::on_text(std::string_view text) {
             auto cursor = resume.text("cursor", {1, kMaxCursor});
             resume.finish();
             if (resync_) endpoint_.admit(*caller_);
-            resume_allowed_ = resume_awaited_ = resync_ = false;
+            resume_allowed_ = resync_ = false;
+            superseded_ = catching_up_;
+            end_resume_wait();
             auto self = shared_from_this();
-            endpoint_.here().tasks.spawn(stream_->executor(), catch_up(self, std::move(cursor)));
+            endpoint_.here().tasks.spawn(stream_->executor(), catch_up(self, ref, std::move(cursor)));
         } else {
             resume_allowed_ = false;
-            if (std::exchange(resume_awaited_, false))
-                endpoint_.here().tasks.spawn(stream_->executor(), catch_up(shared_from_this(), std::nullopt));
+            end_resume_wait();
             run_command(type, ref, document);
         }
     } catch (const base::Error& error) {
@@ -218,39 +212,53 @@ void Session::accept(http::Caller caller, const std::string& ref, std::optional<
     caller_ = caller;
     decoder_.limit_messages(kMaxMessageBytes);
     deadline_ = base::Monotonic::time_point::max();
-    std::string out = R"({"type":"authenticated",)";
+    welcome_ = R"({"type":"authenticated",)";
     if (!ref.empty()) {
-        out += R"("ref":)";
-        base::append_json_string(out, ref);
-        out += ',';
+        welcome_ += R"("ref":)";
+        base::append_json_string(welcome_, ref);
+        welcome_ += ',';
     }
-    out += R"("data":{"user_id":")" + caller.user.text() + R"(","device_id":")" + caller.device.text() +
-           R"(","session_id":")" + caller.session.text() + R"("}})";
-    send_json(out);
+    welcome_ += R"("data":{"user_id":")" + caller.user.text() + R"(","device_id":")" + caller.device.text() +
+                R"(","session_id":")" + caller.session.text() + R"("}})";
     auto self = shared_from_this();
     endpoint_.hub_.attach(self);
     for (const auto& call : endpoint_.connected_)
         call(self);
     resume_allowed_ = resume_awaited_ = resume_follows;
-    endpoint_.here().tasks.spawn(stream_->executor(),
-                                 resume_follows ? await_resume(self) : catch_up(self, std::move(cursor)));
+    endpoint_.here().tasks.spawn(stream_->executor(), catch_up(self, ref, std::move(cursor)));
 }
 
-// Who authenticated by the header may have a cursor to resume from. A newer one must not be handed out
-// before: stored, it would pass over what the resume was to bring.
-asio::awaitable<void> Session::await_resume(std::shared_ptr<Session> self) {
-    asio::steady_timer timer(stream_->executor(), kResumeWait);
-    co_await timer.async_wait(asio::as_tuple(asio::use_awaitable));
-    if (std::exchange(resume_awaited_, false)) co_await catch_up(self, std::nullopt);
+void Session::welcome() {
+    if (!welcome_.empty()) send_json(std::exchange(welcome_, {}));
 }
 
-asio::awaitable<void> Session::catch_up(std::shared_ptr<Session> self, std::optional<std::string> cursor) {
+// The snapshot stands already, so that nothing of what happens meanwhile is missed by who has no cursor. One
+// must not be handed out before: stored, it would pass over what the resume is to bring.
+asio::awaitable<bool> Session::settled() {
+    if (resume_awaited_) {
+        asio::steady_timer timer(stream_->executor(), kResumeWait);
+        resume_timer_ = &timer;
+        co_await timer.async_wait(asio::as_tuple(asio::use_awaitable));
+        resume_timer_ = nullptr;
+        resume_awaited_ = false;
+    }
+    co_return open() && !superseded_;
+}
+
+void Session::end_resume_wait() {
+    resume_awaited_ = false;
+    if (resume_timer_) resume_timer_->cancel();
+}
+
+asio::awaitable<void> Session::catch_up(std::shared_ptr<Session> self, std::string ref,
+                                        std::optional<std::string> cursor) {
     while (catching_up_ &&
            open())  // a resume that follows the header's authentication waits for the first run
         co_await wait_in(&catch_up_waiters_);
     if (!open()) co_return;
     catching_up_ = true;
-    if (hub.live) {  // a resume after the header's authentication: hold live events back again
+    superseded_ = false;
+    if (hub.live || hub.held) {  // such a resume: hold live events back again, from another snapshot
         endpoint_.hub_.detach(*this);
         endpoint_.hub_.attach(self);
     }
@@ -266,11 +274,20 @@ asio::awaitable<void> Session::catch_up(std::shared_ptr<Session> self, std::opti
     catching_up_ = false;
     wake(catch_up_waiters_);
     if (!refused || !open()) co_return;
-    send_error("", *refused);
+    send_error(ref, *refused);
     if (refused->status() < 500)
         close(CloseCode::forbidden, refused->code());
     else
         close(CloseCode::restart, retry_hint(kRetrySpreadMs));
+}
+
+void Session::note_own(base::ChatId chat, std::int64_t seq) {
+    const std::pair entry(chat, seq);
+    if (std::ranges::find(hub.own, entry) == hub.own.end()) hub.own.push_back(entry);
+}
+
+bool Session::take_own(base::ChatId chat, std::int64_t seq) {
+    return !hub.own.empty() && std::erase(hub.own, std::pair(chat, seq)) > 0;
 }
 
 void Session::run_command(const std::string& type, const std::string& ref,

@@ -172,6 +172,7 @@ void Session::flush() {
     }
     if (roomy() && !room_waiters_.empty()) wake(room_waiters_);
     if (queue_.empty()) {
+        if (state_ == State::closing) deadline_ = std::min(deadline_, base::Monotonic::now() + kCloseGrace);
         // Who can still be heard answers our close frame and is waited for: a proxy that saw the stream end
         // would close both sides at once, and a client that was writing would lose the frame with its reason.
         if (state_ == State::closing && decoder_.failed()) stream_->shutdown_write();
@@ -217,7 +218,10 @@ asio::awaitable<bool> Session::room() {
 // -----------------------------------------------------------------------------------------------------
 
 void Session::close(CloseCode code, std::string_view reason) {
-    if (state_ != State::open) return;
+    if (state_ != State::open) {  // the daemon stops: there is no time to wait for a slow one
+        deadline_ = std::min(deadline_, base::Monotonic::now() + kCloseGrace);
+        return;
+    }
     if (endpoint_.closed_) endpoint_.closed_(static_cast<unsigned>(code));
     std::string payload;
     payload += static_cast<char>(static_cast<unsigned>(code) >> 8);
@@ -226,7 +230,8 @@ void Session::close(CloseCode code, std::string_view reason) {
     queue_.push_back(Frame::control(kCloseOpcode, payload));
     latest_.reset();
     state_ = State::closing;
-    deadline_ = base::Monotonic::now() + kCloseGrace;
+    // Who is too slow reads again some day: it is to find the close frame behind what its socket holds.
+    deadline_ = base::Monotonic::now() + (code == CloseCode::too_slow ? kWriteStall : kCloseGrace);
     if (hub.attached) endpoint_.hub_.detach(*this);
     wake(room_waiters_);
     schedule_flush();

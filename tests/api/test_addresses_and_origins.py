@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections.abc import Callable
 
 import pytest
 
-from rig.client import PASSWORD, Closed, Problem, Rest, a_name, a_user, an_id
+from rig.client import PASSWORD, Closed, Problem, Rest, a_chat, a_name, a_user, an_id
 from rig.daemon import Daemon
 
 SPOOFS = ("X-Forwarded-For", "Forwarded", "X-Real-IP", "X-Client-IP", "True-Client-IP", "CF-Connecting-IP")
@@ -69,6 +70,20 @@ async def test_reconnecting_is_limited_by_user(spawn, postgres) -> None:
         assert getattr(refusal.value, "status", None) == 429 or getattr(refusal.value, "code", None) == 4429
         async with bob.socket():
             pass
+
+
+async def test_a_refused_command_is_told_by_its_ref(spawn, postgres) -> None:
+    """A large one, too: its sender waits for the answer."""
+    daemon = spawn(database_url=postgres.new_database(), name="refused", settings={
+        "SUPD__RATE_LIMIT__ENABLED": "true", "SUPD__RATE_LIMIT__MESSAGE_BURST": "20"}).start()
+    async with Rest(daemon.url) as rest:
+        ann, bob = await a_user(rest), await a_user(rest)
+        chat = (await a_chat(ann, bob))["id"]
+        async with ann.socket() as socket:
+            answers = await asyncio.gather(*(socket.message(chat, "x" * 3000) for _ in range(80)), return_exceptions=True)
+    refused = [answer for answer in answers if isinstance(answer, BaseException)]
+    assert 40 <= len(refused) < 80
+    assert all(isinstance(answer, Problem) and answer.status == 429 for answer in refused), refused[:3]
 
 
 async def test_strangers_do_not_use_up_what_users_of_their_address_may_do(spawn, postgres) -> None:

@@ -112,6 +112,8 @@ async def test_resume_after_the_header(rest: Rest) -> None:
         await bobs.send_frame({"type": "resume", "ref": "r", "data": {"cursor": cursor}})
         assert (await bobs.event("message"))["seq"] == sent["seq"]
         await bobs.event("caught_up")
+        kinds = [frame["type"] for frame in bobs.events]
+        assert kinds.index("caught_up") > kinds.index("message"), "caught_up waits for the resume"
 
 
 async def test_resume_while_writers_write(rest: Rest) -> None:

@@ -40,6 +40,18 @@ async def test_authentication_by_header(rest: Rest) -> None:
         assert socket.authenticated["data"]["user_id"] == ann.id
 
 
+@pytest.mark.parametrize("header_auth", [True, False])
+async def test_nothing_is_missed_from_authenticated_on(rest: Rest, header_auth: bool) -> None:
+    """Who has no cursor and does not wait for caught_up: ten times, since it is a matter of moments."""
+    ann, bob, chat = await a_pair(rest)
+    for _ in range(10):
+        async with bob.socket(header_auth=header_auth) as bobs:
+            assert bobs.events[0]["type"] == "hello"
+            sent = await ann.send(chat)
+            await bobs.event("message", lambda frame: frame["seq"] == sent["seq"], deadline_s=5)
+            await bobs.event("caught_up")
+
+
 async def test_commands_before_authentication_are_refused(rest: Rest) -> None:
     ann, _, chat = await a_pair(rest)
     async with ann.socket(authenticate=False) as socket:

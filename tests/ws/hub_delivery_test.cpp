@@ -334,6 +334,25 @@ TEST_F(HubDelivery, a_slow_reader_is_cut_off_at_the_end_not_in_the_middle) {
     }
 }
 
+TEST_F(HubDelivery, a_slow_reader_finds_the_close_frame_when_it_reads_again) {
+    start({kNever, kNever, kAtOnce, kAtOnce}, queue_of(10));
+    auto a = rig->connect_live(anna), b = rig->connect_live(ben);
+    a.peer->take(0);
+    for (int i = 0; i < 12; ++i)
+        rig->write(chat);
+    ASSERT_EQ(rig->hub.connected(), 1U);
+    {  // closed later, and cut off for its silence: then a second and a tick have passed
+        const async::IoThreads::Acting here(0);
+        b.session->close(CloseCode::restart, "");
+    }
+    ASSERT_TRUE(rig->turn_until([&] { return b.peer->ended; }));
+    EXPECT_FALSE(a.peer->ended);
+    a.peer->take(SIZE_MAX);
+    rig->settle();
+    EXPECT_EQ(a.closed(), 4408U);
+    EXPECT_TRUE(rig->turn_until([&] { return a.peer->ended; })) << "its answer is waited for, but not long";
+}
+
 TEST_F(HubDelivery, bytes_are_bounded_too) {
     start({kNever, kNever, kAtOnce, kAtOnce}, queue_of(1'000'000, 5'000));
     auto a = rig->connect_live(anna);

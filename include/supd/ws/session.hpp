@@ -11,6 +11,7 @@
 #include <supd/ws/hub.hpp>
 
 #include <boost/asio/awaitable.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <nlohmann/json_fwd.hpp>
 
 #include <functional>
@@ -63,6 +64,17 @@ public:
     /// The client has to call GET /sync and resume from there: it may do so at any time, and until then it is
     /// given no cursor, since a stored one would pass over what it lacks.
     void expect_resume() noexcept { resync_ = hub.no_cursor = true; }
+    /// Says `authenticated`, once. To be called after Hub::hold(): what is committed when its client reads it
+    /// is not missed.
+    void welcome();
+    /// To be awaited before caught_up: who authenticated by the header has a moment to resume from a cursor.
+    /// False: it did, or the session is closed; the catch-up under way ends without a word.
+    asio::awaitable<bool> settled();
+    /// An entry of its own that it was given the ack of while it got no events: there is to be no event of
+    /// it.
+    void note_own(base::ChatId chat, std::int64_t seq);
+    /// Whether the entry is one of those, which it is once.
+    bool take_own(base::ChatId chat, std::int64_t seq);
 
     // -- the hub's own marks, touched by its shard only
     // ---------------------------------------------------------
@@ -83,7 +95,7 @@ public:
         std::uint64_t cursor_w = 0;       ///< of the last cursor that the client was given
         std::uint64_t subscribed_in = 0;  ///< the sweep during which it last got a new subscription
         std::vector<base::ChatId> chats;
-        /// Entries of its own, acknowledged while it was not live: chat and seq.
+        /// Of note_own(): chat and seq.
         std::vector<std::pair<base::ChatId, std::int64_t>> own;
         /// Joins that came before hold(): chat, and the last seq before it.
         std::vector<std::pair<base::ChatId, std::int64_t>> joins;
@@ -105,8 +117,9 @@ private:
     void run_command(const std::string& type, const std::string& ref,
                      const std::shared_ptr<nlohmann::json>& document);
     asio::awaitable<void> run_ordered(std::shared_ptr<Session> self, const CommandRow* row, Command command);
-    asio::awaitable<void> await_resume(std::shared_ptr<Session> self);
-    asio::awaitable<void> catch_up(std::shared_ptr<Session> self, std::optional<std::string> cursor);
+    asio::awaitable<void> catch_up(std::shared_ptr<Session> self, std::string ref,
+                                   std::optional<std::string> cursor);
+    void end_resume_wait();
     using Waiters = std::vector<std::function<void()>>;
     asio::awaitable<void> wait_in(Waiters* waiters);
     static void wake(Waiters& waiters);
@@ -138,11 +151,13 @@ private:
     bool catching_up_ = false;
     bool resume_allowed_ = false;
     bool resync_ = false;          // a resume is allowed whenever it comes
-    bool resume_awaited_ = false;  // catching up has not begun: a cursor may come
+    bool resume_awaited_ = false;  // caught_up is not to be said yet: a cursor may come
+    bool superseded_ = false;      // a resume waits for the catch-up under way to end
     bool blocked_ = false;         // an ordered command runs: input waits in held_
     int pipelined_ = 0;            // commands under way that answer by themselves
     std::function<void()> waiting_ordered_;
     std::string held_;
+    std::string welcome_;  // of welcome(), until then
 
     std::vector<FramePtr> queue_;  // from head_ on; a deque would cost half a KiB per idle session
     std::size_t head_ = 0;
@@ -152,6 +167,7 @@ private:
     std::unique_ptr<Latest> latest_;  // of send_latest(), while there is any
     Waiters room_waiters_;
     Waiters catch_up_waiters_;
+    asio::steady_timer* resume_timer_ = nullptr;  // of settled(), while it waits
 
     base::Monotonic::time_point last_read_;
     base::Monotonic::time_point last_write_{};  // while writing_: when the socket last took something
