@@ -244,6 +244,24 @@ async def test_presence_comes_goes_and_is_only_for_those_who_share_a_chat(rest: 
                          and frame["data"]["status"] == "offline", deadline_s=50)
 
 
+async def test_presence_is_told_to_the_device_that_asked_only(rest: Rest) -> None:
+    ann, bob, cat = [await a_user(rest) for _ in range(3)]
+    await a_chat(ann, bob, cat)
+    desk = await ann.another_device()
+    async with bob.socket() as bobs, cat.socket() as cats, ann.socket() as anns, desk.socket() as desks:
+        await anns.call("subscribe_presence", {"user_ids": [bob.id]})
+        await desks.call("subscribe_presence", {"user_ids": [cat.id]})
+        for number in range(3):
+            # What Bob says is on its way to every thread before what Cat says.
+            await bobs.call("presence", {"status": "away", "status_text": f"bob {number}"})
+            await cats.call("presence", {"status": "away", "status_text": f"cat {number}"})
+        for socket, name in ((anns, "bob"), (desks, "cat")):
+            await socket.event("presence", lambda frame: frame["data"]["status_text"] == f"{name} 2")
+            await socket.no_event("presence")
+            told = [frame["data"]["status_text"] for frame in socket.events if frame["type"] == "presence"]
+            assert told == [f"{name} {number}" for number in range(3)]
+
+
 async def test_ping(rest: Rest) -> None:
     ann = await a_user(rest)
     async with ann.socket() as socket:
