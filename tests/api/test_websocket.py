@@ -130,6 +130,33 @@ async def test_edit_delete_and_reaction_by_frame(rest: Rest) -> None:
         assert refusal.value.status == 403
 
 
+async def test_an_ack_names_what_the_client_knows_or_what_made_it_so(rest: Rest) -> None:
+    ann, bob, chat = await a_pair(rest)
+    async with ann.socket() as anns, bob.socket() as bobs:
+        sent = await anns.message(chat)
+
+        async def react(emoji: str, action: str = "add", **more: str) -> dict:
+            return (await bobs.call("reaction", {"message_id": sent["id"], "emoji": emoji, "action": action} | more))["data"]
+
+        assert await react("+", "remove") == sent, "nothing to take back: the message itself"
+        first, second = await react("+", id=an_id()), await react("-", id=an_id())
+        assert [first["seq"], second["seq"]] == [sent["seq"] + 1, sent["seq"] + 2]
+        assert await react("+") == first and await react("-") == second, "each emoji has its own entry"
+        gone = await react("-", "remove", id=an_id())
+        assert await react("-", "remove") == gone
+        assert await react("?", "remove") == sent
+
+        by_id = {"id": sent["id"]}
+        last = gone["seq"]
+        for socket, name, data in ((bobs, "reaction", {"emoji": "!"}), (bobs, "reaction", {"emoji": "!", "action": "remove"}),
+                                   (anns, "edit", {"text": "changed"}), (anns, "delete", {})):
+            ack = (await socket.call(name, by_id | data))["data"]
+            last += 1
+            assert ack["id"] == sent["id"] and ack["seq"] == last and ack["chat_id"] == chat, (name, ack)
+        again = (await anns.call("delete", by_id))["data"]
+        assert again == ack, "no entry more"
+
+
 async def test_what_rest_does_is_told_on_the_sockets(rest: Rest) -> None:
     ann, bob, chat = await a_pair(rest)
     eve = await a_user(rest)
