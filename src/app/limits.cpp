@@ -35,6 +35,7 @@ void add_messages(Limits& out) {
 
 void add_chats(Limits& out) {
     out["chat_members"] = chats::kMaxMembers;
+    out["receipts_told_members"] = chatlog::kMaxMarkMembers;
     out["chats_per_user"] = chats::kMaxChatsPerUser;
     out["chats_created"] = chats::kMaxChatsCreated;
     out["people_added_at_once"] = chats::kPeopleAddedBurst;

@@ -27,12 +27,13 @@ Done done_of(chatlog::Appended appended) {
     return done;
 }
 
-Done done_of(const Act& act, ChatId chat, const std::optional<Known>& known) {
+/// Nothing changed: the entry that made it so, or the message itself where there is none.
+Done done_of(const Act& act, const Target& target, const std::optional<Known>& known) {
     Done done;
-    done.id = known ? known->id : act.change;
-    done.chat = chat;
-    done.seq = known ? known->seq : 0;
-    done.created_at = known ? known->created_at : 0;
+    done.id.bytes = known ? known->id.bytes : act.message.bytes;
+    done.chat = target.chat;
+    done.seq = known ? known->seq : target.seq;
+    done.created_at = known ? known->created_at : target.created_at;
     return done;
 }
 
@@ -96,8 +97,10 @@ Done remove(db::Transaction& tx, const Act& act) {
     const auto seen = see(tx, act, chat);
     const bool moderates = seen.me.type != chats::Type::direct && seen.me.at_least(chats::kAdminPower);
     if (seen.target.sender != act.actor && !moderates) throw base::forbidden();
-    if (seen.target.deleted)
-        return done_of(act, chat, store::latest_change(tx, act.message, change.kind, std::nullopt));
+    if (seen.target.deleted) {
+        const auto known = store::latest_change(tx, act.message, change.kind, std::nullopt, std::nullopt);
+        return done_of(act, seen.target, known);
+    }
     change.data = deleted_data(act.message, act.actor, store::scrub(tx, act.message));
     return done_of(chatlog::append_change(tx, change));
 }
@@ -108,7 +111,7 @@ Done expire(db::Transaction& tx, MessageId message) {
     act.change = ChangeId::make();
     const auto chat = lock_chat_of(tx, message);
     const auto sender = store::sender_if_due(tx, message);
-    if (!sender) return done_of(act, chat, std::nullopt);
+    if (!sender) return {};
     act.actor = *sender;
     auto change = change_of(act, chat, "message_deleted");
     change.data = deleted_data(message, std::nullopt, store::scrub(tx, message));
@@ -125,7 +128,10 @@ Done react(db::Transaction& tx, const Act& act, const std::string& emoji, bool a
     require_not_deleted(seen.target);
     const bool changed = add ? store::add_reaction(tx, act.message, act.actor, emoji)
                              : store::remove_reaction(tx, act.message, act.actor, emoji);
-    if (!changed) return done_of(act, chat, store::latest_change(tx, act.message, change.kind, act.actor));
+    if (!changed) {
+        const auto known = store::latest_change(tx, act.message, change.kind, act.actor, emoji);
+        return done_of(act, seen.target, known);
+    }
     const auto counts = store::count_reactions(tx, act.message, act.actor, emoji);
     if (add && (counts.of_user > kMaxReactionsPerUser || counts.kinds > kMaxReactionKinds))
         throw base::conflict("too_many_reactions", "The message has all the reactions that it can take.");

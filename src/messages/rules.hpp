@@ -16,7 +16,8 @@ struct Act {
     ChangeId change;
 };
 
-/// The entry that a change has become, or had become before.
+/// The entry that a change has become, or had become before; the message itself where nothing was to be
+/// changed and no entry says so.
 struct Done {
     ChangeId id;
     ChatId chat;

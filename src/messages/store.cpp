@@ -9,13 +9,14 @@ constexpr db::Statement kTarget{"messages_target",
                                 "select m.chat_id, m.seq, m.sender_id, m.type, m.deleted_at is not null, "
                                 "coalesce(m.expires_at <= now(), false), "
                                 "exists (select from message_hidden d where d.user_id = $2 and d.message_id "
-                                "= m.id) from messages m where m.id = $1"};
+                                "= m.id), (extract(epoch from m.created_at) * 1000)::bigint "
+                                "from messages m where m.id = $1"};
 
 constexpr db::Statement kLatestChange{
     "messages_latest_change",
     "select id, seq, (extract(epoch from created_at) * 1000)::bigint from chat_changes "
-    "where message_id = $1 and kind = $2 and ($3::uuid is null or actor_id = $3::uuid) order by seq desc "
-    "limit 1"};
+    "where message_id = $1 and kind = $2 and ($3::uuid is null or actor_id = $3::uuid) "
+    "and ($4::text is null or data->>'emoji' = $4::text) order by seq desc limit 1"};
 
 constexpr db::Statement kEditCount{"messages_edit_count",
                                    "select count(*) from message_edits where message_id = $1"};
@@ -91,12 +92,14 @@ std::optional<Target> target(db::Transaction& tx, MessageId message, UserId user
     out.deleted = row.flag(4);
     out.due = row.flag(5);
     out.hidden = row.flag(6);
+    out.created_at = row.integer(7);
     return out;
 }
 
 std::optional<Known> latest_change(db::Transaction& tx, MessageId message, std::string_view kind,
-                                   const std::optional<UserId>& actor) {
-    const auto rows = tx.exec(kLatestChange, message, std::string(kind), actor);
+                                   const std::optional<UserId>& actor,
+                                   const std::optional<std::string>& emoji) {
+    const auto rows = tx.exec(kLatestChange, message, std::string(kind), actor, emoji);
     if (rows.empty()) return std::nullopt;
     Known out;
     out.id = rows.front().id<ChangeId>(0);

@@ -26,6 +26,7 @@ struct Item {
 struct Target {
     ChatId chat;
     std::int64_t seq = 0;
+    Millis created_at = 0;
     UserId sender;
     std::string type;
     bool deleted = false;
@@ -78,9 +79,10 @@ std::vector<Reaction> reactions(db::Transaction& tx, MessageId message, const st
 // -- store.cpp
 std::optional<ChatId> chat_of(db::Transaction& tx, MessageId message);
 std::optional<Target> target(db::Transaction& tx, MessageId message, UserId user);
-/// The latest change of this kind to the message, by this person.
+/// The latest change of this kind to the message; of reactions the one of this person with this emoji.
 std::optional<Known> latest_change(db::Transaction& tx, MessageId message, std::string_view kind,
-                                   const std::optional<UserId>& actor);
+                                   const std::optional<UserId>& actor,
+                                   const std::optional<std::string>& emoji);
 std::int64_t edit_count(db::Transaction& tx, MessageId message);
 /// Keeps the old text under the change's seq; returns edited_at.
 Millis write_text(db::Transaction& tx, MessageId message, std::int64_t change_seq, const std::string& text);

@@ -32,13 +32,11 @@ std::optional<Notice> Board::notice(UserId user) const {
     if (watchers == watchers_.end()) return std::nullopt;
     Notice out;
     out.presence = presence_of(user);
+    out.watchers.reserve(watchers->second.size());
     for (const auto& id : watchers->second) {
         const auto session = sessions_.find(id);
-        if (session != sessions_.end()) out.watchers.push_back(session->second.user);
+        if (session != sessions_.end()) out.watchers.push_back({session->second.user, id});
     }
-    std::ranges::sort(out.watchers);
-    const auto twice = std::ranges::unique(out.watchers);
-    out.watchers.erase(twice.begin(), twice.end());
     return out;
 }
 

@@ -8,6 +8,7 @@
 
 #include <supd/base/clock.hpp>
 #include <supd/base/ids.hpp>
+#include <supd/ws/hub.hpp>
 
 #include <cstdint>
 #include <deque>
@@ -37,7 +38,7 @@ struct Presence {
 /// What changed and who is to know.
 struct Notice {
     Presence presence;
-    std::vector<UserId> watchers;
+    std::vector<ws::Recipient> watchers;  ///< the sessions that asked, each once
 };
 
 class Board {

@@ -85,8 +85,8 @@ void Hub::post_marks(const LogSource::MarkHead& head,
     }
 }
 
-void Hub::send_latest(std::vector<base::UserId> users, base::UserId about, FramePtr frame) {
-    const auto shared = std::make_shared<const std::vector<base::UserId>>(std::move(users));
+void Hub::send_latest(std::vector<Recipient> recipients, base::UserId about, FramePtr frame) {
+    const auto shared = std::make_shared<const std::vector<Recipient>>(std::move(recipients));
     for (auto& one : shards_) {
         auto* shard = one.get();
         if (shard->count.load(std::memory_order_relaxed) == 0) continue;

@@ -262,13 +262,13 @@ void Hub::Shard::to_chat(base::ChatId chat, const FramePtr& frame, base::UserId 
             subscriber.session->send_ephemeral(frame);
 }
 
-void Hub::Shard::latest_to(const std::vector<base::UserId>& users, base::UserId about,
+void Hub::Shard::latest_to(const std::vector<Recipient>& recipients, base::UserId about,
                            const FramePtr& frame) {
-    for (const auto& user : users) {
-        auto at = users_.find(user);
+    for (const auto& to : recipients) {
+        auto at = users_.find(to.user);
         if (at == users_.end()) continue;
         for (auto* session : at->second)
-            session->send_latest(about, frame);
+            if (session->caller().session == to.session) session->send_latest(about, frame);
     }
 }
 

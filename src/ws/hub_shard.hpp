@@ -32,7 +32,7 @@ public:
     void on_events(const std::vector<ChatEvent>& events);
     void to_chat(base::ChatId chat, const FramePtr& frame, base::UserId except);
     void on_marks(const LogSource::MarkHead& head, const std::vector<Mark>& marks);
-    void latest_to(const std::vector<base::UserId>& users, base::UserId about, const FramePtr& frame);
+    void latest_to(const std::vector<Recipient>& recipients, base::UserId about, const FramePtr& frame);
     void close_session(base::SessionId session, CloseCode code, const std::string& reason);
     void replace_device(base::UserId user, base::DeviceId device, std::uint64_t keep);
     void yield_device(base::UserId user, base::DeviceId device, base::Millis at, bool wins_ties);

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 
 import pytest
@@ -212,6 +213,7 @@ async def test_an_idempotency_key_brings_no_deleted_message_back(rest: Rest) -> 
 LIMITS = set("""
     text_bytes attachments attachments_bytes mentions metadata_bytes expires_in_s_min expires_in_s_max edits emoji_bytes
     reactions_per_user reactions_per_message
+    receipts_told_members
     chat_members chats_per_user chats_created people_added_at_once people_added_per_minute title_bytes context_type_bytes
     context_id_bytes
     username_min username_max password_min password_max password_bytes display_name_max bio_max email_bytes phone_bytes devices
@@ -265,6 +267,26 @@ async def test_the_told_limits_are_those_that_hold(rest: Rest) -> None:
     for number in range(about["reactions_per_user"] + 1):
         answer = await ann.post(f"messages/{sent['id']}/reactions", {"emoji": chr(0x1F400 + number)})
         assert answer.status == (200 if number < about["reactions_per_user"] else 409)
+
+
+async def test_receipts_are_told_to_all_in_chats_up_to_their_limit(rest: Rest) -> None:
+    limit = (await limits(rest))["receipts_told_members"]
+    ann, bob, one_more = [await a_user(rest) for _ in range(3)]
+    desk = await bob.another_device()
+    others = await asyncio.gather(*(a_user(rest) for _ in range(limit - 2)))
+    chat = (await a_chat(ann, bob, *others))["id"]
+    async with ann.socket() as anns, bob.socket() as bobs, desk.socket() as desks:
+        for told in (True, False):
+            sent = await ann.send(chat)
+            await bobs.send_frame({"type": "read_receipt", "data": {"chat_id": chat, "seq": sent["seq"]}})
+            for socket in (desks, anns) if told else (desks,):
+                event = await socket.event("read_receipt", lambda frame: frame["data"]["seq"] == sent["seq"])
+                assert event["data"]["user_id"] == bob.id
+            if told:
+                (await ann.post(f"chats/{chat}/members", {"user_ids": [one_more.id]})).expect(200)
+        await anns.no_event("read_receipt")
+    reads = (await ann.get(f"chats/{chat}/reads", params={"limit": "200"}))["items"]
+    assert [each["read_seq"] for each in reads if each["user_id"] == bob.id] == [sent["seq"]]
 
 
 async def test_a_bad_cursor_has_one_code(rest: Rest) -> None:

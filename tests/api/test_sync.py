@@ -85,6 +85,26 @@ async def test_a_removed_member_syncs_nothing_after(rest: Rest) -> None:
     assert chat not in (await bob.snapshot())["chats"]
 
 
+async def test_who_was_removed_and_added_again_while_away_begins_at_the_new_join(rest: Rest) -> None:
+    ann, bob, chat = await a_pair(rest)
+    async with bob.socket() as bobs:
+        cursor = (await bobs.event("caught_up"))["data"]["cursor"]
+    await ann.send(chat, "before")
+    (await ann.delete(f"chats/{chat}/members/{bob.id}")).expect(204)
+    await ann.send(chat, "not for him")
+    (await ann.post(f"chats/{chat}/members", {"user_ids": [bob.id]})).expect(200)
+    after = await ann.send(chat, "after")
+    async with bob.socket(cursor=cursor) as bobs:
+        caught_up = await bobs.event("caught_up")
+        resumed = bobs.events[:bobs.events.index(caught_up)]
+    synced, _ = await bob.sync_from(cursor)
+    for events in (resumed, synced):
+        assert by_seq(events, chat) == {after["seq"] - 1: "member_added", after["seq"]: "message"}
+        added = next(event for event in events if event.get("seq") == after["seq"] - 1)
+        assert added["data"]["user_ids"] == [bob.id]
+    assert [message["seq"] for message in await bob.whole_history(chat)] == [after["seq"]]
+
+
 async def test_resume_over_the_socket(rest: Rest) -> None:
     ann, bob, chat = await a_pair(rest)
     async with bob.socket() as bobs:

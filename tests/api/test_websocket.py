@@ -142,6 +142,33 @@ async def test_edit_delete_and_reaction_by_frame(rest: Rest) -> None:
         assert refusal.value.status == 403
 
 
+async def test_an_ack_names_what_the_client_knows_or_what_made_it_so(rest: Rest) -> None:
+    ann, bob, chat = await a_pair(rest)
+    async with ann.socket() as anns, bob.socket() as bobs:
+        sent = await anns.message(chat)
+
+        async def react(emoji: str, action: str = "add", **more: str) -> dict:
+            return (await bobs.call("reaction", {"message_id": sent["id"], "emoji": emoji, "action": action} | more))["data"]
+
+        assert await react("+", "remove") == sent, "nothing to take back: the message itself"
+        first, second = await react("+", id=an_id()), await react("-", id=an_id())
+        assert [first["seq"], second["seq"]] == [sent["seq"] + 1, sent["seq"] + 2]
+        assert await react("+") == first and await react("-") == second, "each emoji has its own entry"
+        gone = await react("-", "remove", id=an_id())
+        assert await react("-", "remove") == gone
+        assert await react("?", "remove") == sent
+
+        by_id = {"id": sent["id"]}
+        last = gone["seq"]
+        for socket, name, data in ((bobs, "reaction", {"emoji": "!"}), (bobs, "reaction", {"emoji": "!", "action": "remove"}),
+                                   (anns, "edit", {"text": "changed"}), (anns, "delete", {})):
+            ack = (await socket.call(name, by_id | data))["data"]
+            last += 1
+            assert ack["id"] == sent["id"] and ack["seq"] == last and ack["chat_id"] == chat, (name, ack)
+        again = (await anns.call("delete", by_id))["data"]
+        assert again == ack, "no entry more"
+
+
 async def test_what_rest_does_is_told_on_the_sockets(rest: Rest) -> None:
     ann, bob, chat = await a_pair(rest)
     eve = await a_user(rest)
@@ -229,13 +256,13 @@ async def test_presence_frames_have_a_budget(rest: Rest) -> None:
 
 async def test_a_large_frame_waits_for_authentication(rest: Rest) -> None:
     ann = await a_user(rest)
-    large = {"type": "ping", "ref": "1", "data": {"padding": "x" * 20_000}}
+    large = '{"type": "ping", "ref": "large"' + " " * 20_000 + "}"
     async with ann.socket(authenticate=False) as socket:
         await socket.send_frame(large)
         assert await socket.closing() == 1009
     async with ann.socket() as socket:
         await socket.send_frame(large)
-        await socket.call("ping")
+        assert (await socket.event("pong"))["ref"] == "large"
 
 
 async def test_presence_comes_goes_and_is_only_for_those_who_share_a_chat(rest: Rest) -> None:
@@ -254,6 +281,24 @@ async def test_presence_comes_goes_and_is_only_for_those_who_share_a_chat(rest: 
                                 and frame["data"]["status"] == "online")
         await anns.event("presence", lambda frame: frame["data"]["user_id"] == bob.id
                          and frame["data"]["status"] == "offline", deadline_s=50)
+
+
+async def test_presence_is_told_to_the_device_that_asked_only(rest: Rest) -> None:
+    ann, bob, cat = [await a_user(rest) for _ in range(3)]
+    await a_chat(ann, bob, cat)
+    desk = await ann.another_device()
+    async with bob.socket() as bobs, cat.socket() as cats, ann.socket() as anns, desk.socket() as desks:
+        await anns.call("subscribe_presence", {"user_ids": [bob.id]})
+        await desks.call("subscribe_presence", {"user_ids": [cat.id]})
+        for number in range(3):
+            # What Bob says is on its way to every thread before what Cat says.
+            await bobs.call("presence", {"status": "away", "status_text": f"bob {number}"})
+            await cats.call("presence", {"status": "away", "status_text": f"cat {number}"})
+        for socket, name in ((anns, "bob"), (desks, "cat")):
+            await socket.event("presence", lambda frame: frame["data"]["status_text"] == f"{name} 2")
+            await socket.no_event("presence")
+            told = [frame["data"]["status_text"] for frame in socket.events if frame["type"] == "presence"]
+            assert told == [f"{name} {number}" for number in range(3)]
 
 
 async def test_ping(rest: Rest) -> None:

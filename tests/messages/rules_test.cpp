@@ -166,6 +166,7 @@ TEST_F(MessagesTest, deleting_leaves_no_trace_of_the_text) {
     EXPECT_TRUE(left.reactions.empty());
     const auto twice = run([&](db::Transaction& tx) { return remove(tx, on(ann, sent.id)); });
     EXPECT_EQ(twice.seq, done.seq);
+    EXPECT_EQ(twice.id, done.id);
     EXPECT_TRUE(twice.events.empty());
     EXPECT_EQ(send(chat, ann, "canary-one", sent.id).outcome, 1) << "a retry of the send stays a repeat";
     EXPECT_EQ(refusal([&](db::Transaction& tx) { edit(tx, on(ann, sent.id), "x"); }), "message_deleted");
@@ -219,6 +220,32 @@ TEST_F(MessagesTest, hiding_is_for_one_alone) {
     EXPECT_TRUE(page(bob, chat, From::newest, 0, 5).items.empty());
     EXPECT_EQ(refusal([&](db::Transaction& tx) { visible_message(tx, sent.id, bob); }), "not_found");
     EXPECT_EQ(page(ann, chat, From::newest, 0, 5).items.size(), 1U);
+}
+
+TEST_F(MessagesTest, a_reaction_that_changes_nothing_is_answered_by_what_made_it_so) {
+    const auto sent = send(chat, ann, "x");
+    const auto add = [&](const std::string& emoji, bool there) {
+        return run([&](db::Transaction& tx) { return react(tx, on(bob, sent.id), emoji, there); });
+    };
+    const auto stored = see(bob, sent.id).message;
+    const auto never = add("one", false);
+    EXPECT_EQ(never.id.bytes, sent.id.bytes);
+    EXPECT_EQ(never.chat, chat);
+    EXPECT_EQ(never.seq, sent.seq);
+    EXPECT_EQ(never.created_at, stored.created_at);
+    EXPECT_TRUE(never.events.empty());
+
+    const auto one = add("one", true), two = add("two", true);
+    const auto again = add("one", true);
+    EXPECT_EQ(again.id, one.id);
+    EXPECT_EQ(again.seq, one.seq);
+    EXPECT_EQ(again.created_at, one.created_at);
+    EXPECT_EQ(add("two", true).seq, two.seq);
+
+    const auto taken = add("two", false);
+    EXPECT_EQ(add("two", false).id, taken.id);
+    EXPECT_EQ(add("three", false).id.bytes, sent.id.bytes) << "another emoji was taken back";
+    EXPECT_EQ(head(chat), taken.seq);
 }
 
 TEST_F(MessagesTest, a_reaction_counts_once) {

@@ -1,5 +1,6 @@
 #include <supd/presence/limits.hpp>
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <presence/board.hpp>
 
@@ -14,6 +15,8 @@ public:
     }
     std::chrono::milliseconds passed{0};
 };
+
+using Recipients = std::vector<ws::Recipient>;
 
 class BoardTest : public testing::Test {
 protected:
@@ -31,7 +34,7 @@ TEST_F(BoardTest, watchers_learn_who_comes_and_goes) {
     const auto came = board.connected(bob, bobs);
     ASSERT_TRUE(came.has_value());
     EXPECT_EQ(came->presence.status, Status::online);
-    EXPECT_EQ(came->watchers, std::vector{ann});
+    EXPECT_EQ(came->watchers, (Recipients{{ann, anns}}));
     EXPECT_FALSE(board.connected(bob, bobs_other).has_value()) << "a second device changes nothing";
     board.disconnected(bob, bobs);
     EXPECT_FALSE(board.next_expiry().has_value());
@@ -44,6 +47,30 @@ TEST_F(BoardTest, watchers_learn_who_comes_and_goes) {
     EXPECT_EQ(went.front().presence.status, Status::offline);
     EXPECT_GT(went.front().presence.last_seen, 0);
     EXPECT_FALSE(board.next_expiry().has_value());
+}
+
+TEST_F(BoardTest, only_the_sessions_that_asked_are_told) {
+    const auto anns_other = SessionId::make(), anns_third = SessionId::make();
+    for (const auto& session : {anns, anns_other, anns_third})
+        board.connected(ann, session);
+    board.connected(bob, bobs);
+    board.watch(anns, {bob});
+    board.watch(anns_other, {ann});
+    const auto one = board.say(bob, Status::away, "one");
+    ASSERT_TRUE(one.has_value());
+    EXPECT_EQ(one->watchers, (Recipients{{ann, anns}}));
+    board.watch(anns_other, {bob});
+    board.watch(bobs, {bob});
+    const auto three = board.say(bob, Status::away, "three");
+    ASSERT_TRUE(three.has_value());
+    EXPECT_THAT(three->watchers,
+                testing::UnorderedElementsAre(ws::Recipient{ann, anns}, ws::Recipient{ann, anns_other},
+                                              ws::Recipient{bob, bobs}));
+    board.watch(anns, {});
+    board.disconnected(bob, bobs);
+    const auto left = board.said_elsewhere(bob, 2, {Status::online, "", clock.now_ms() + 5'000});
+    ASSERT_TRUE(left.has_value());
+    EXPECT_EQ(left->watchers, (Recipients{{ann, anns_other}}));
 }
 
 TEST_F(BoardTest, who_comes_back_soon_was_never_away) {
@@ -128,7 +155,7 @@ TEST_F(BoardTest, who_is_connected_elsewhere_is_shown_until_they_are_gone) {
     ASSERT_TRUE(came);
     EXPECT_EQ(came->presence.status, Status::away);
     EXPECT_EQ(came->presence.text, "lunch");
-    EXPECT_EQ(came->watchers, std::vector{ann});
+    EXPECT_EQ(came->watchers, (Recipients{{ann, anns}}));
     EXPECT_FALSE(board.said_elsewhere(bob, kOther, {Status::away, "lunch"})) << "nothing new";
     EXPECT_TRUE(board.known(bob));
     EXPECT_EQ(board.watch(anns, {bob}).front().status, Status::away) << "watched on";
@@ -329,7 +356,7 @@ TEST_F(BoardTest, a_word_that_cannot_be_confirmed_lapses) {
     const auto told = board.lapse();
     ASSERT_EQ(told.size(), 1U);
     EXPECT_EQ(told.front().presence.status, Status::offline);
-    EXPECT_EQ(told.front().watchers, std::vector{ann});
+    EXPECT_EQ(told.front().watchers, (Recipients{{ann, anns}}));
     EXPECT_TRUE(board.lapse().empty()) << "once";
     EXPECT_TRUE(board.read_elsewhere(bob, {{kOther, {Status::away, "", 5}}})) << "there after all";
 }

@@ -17,6 +17,8 @@ protected:
         rig->log.append(chat, joins({anna, ben}));  // 1
     }
 
+    static Recipient of(const Client& client) { return {client.caller.user, client.caller.session}; }
+
     const UserId anna = UserId::make(), ben = UserId::make(), cleo = UserId::make();
     const ChatId chat = ChatId::make(), other = ChatId::make();
     std::unique_ptr<Rig> rig;
@@ -216,12 +218,26 @@ TEST_F(HubDelivery, what_is_ephemeral_goes_to_who_is_there) {
     EXPECT_EQ(b.count("typing"), 1U);
     EXPECT_EQ(a.count("typing") + phone.count("typing") + held.count("typing") + c.count("typing"), 0U);
 
-    rig->hub.send_latest({anna, cleo}, ben, make_frame(R"({"type":"presence"})"));
+    rig->hub.send_latest({of(a), of(c), of(held)}, ben, make_frame(R"({"type":"presence"})"));
+    rig->settle();
+    EXPECT_EQ(a.count("presence"), 1U);
+    EXPECT_EQ(phone.count("presence"), 0U) << "another session of the same person";
+    EXPECT_EQ(held.count("presence"), 1U) << "what is known now needs no catching up";
+    EXPECT_EQ(c.count("presence"), 1U);
+    EXPECT_EQ(b.count("presence"), 0U);
+}
+
+TEST_F(HubDelivery, what_is_to_be_known_goes_to_the_sessions_wherever_they_are) {
+    start({kNever, kNever, kAtOnce, kAtOnce}, {}, 2);
+    auto a = rig->connect_live(anna, base::DeviceId::make(), SessionId::make(), 0);
+    auto phone = rig->connect_live(anna, base::DeviceId::make(), SessionId::make(), 1);
+    auto beside = rig->connect_live(anna, base::DeviceId::make(), SessionId::make(), 1);
+    rig->hub.send_latest({of(a), of(phone), {ben, beside.caller.session}, {cleo, SessionId::make()}}, ben,
+                         make_frame(R"({"type":"presence"})"));
     rig->settle();
     EXPECT_EQ(a.count("presence"), 1U);
     EXPECT_EQ(phone.count("presence"), 1U);
-    EXPECT_EQ(c.count("presence"), 1U);
-    EXPECT_EQ(b.count("presence"), 0U);
+    EXPECT_EQ(beside.count("presence"), 0U) << "a session is one of its own user";
 }
 
 // -- the end
@@ -392,7 +408,7 @@ TEST_F(HubDelivery, a_burst_of_what_is_to_be_known_of_many_comes_whole) {
     start({kNever, kNever, kAtOnce, kAtOnce}, queue_of(10));
     auto a = rig->connect_live(anna);
     for (int i = 0; i < 500; ++i)
-        rig->hub.send_latest({anna}, UserId::make(), make_frame(R"({"type":"presence"})"));
+        rig->hub.send_latest({of(a)}, UserId::make(), make_frame(R"({"type":"presence"})"));
     rig->settle();
     EXPECT_EQ(a.count("presence"), 500U);
     EXPECT_FALSE(a.closed());
@@ -403,7 +419,7 @@ TEST_F(HubDelivery, a_slow_reader_gets_the_last_of_what_is_to_be_known_of_each) 
     auto a = rig->connect_live(anna);
     const std::map<UserId, ChatId> people{{ben, ChatId::make()}, {cleo, ChatId::make()}};
     const auto tell = [&](UserId about, int n) {
-        rig->hub.send_latest({anna}, about,
+        rig->hub.send_latest({of(a)}, about,
                              make_frame(R"({"type":"message","chat_id":")" + people.at(about).text() +
                                         R"(","seq":)" + std::to_string(n) + "}"));
         rig->settle();
@@ -432,7 +448,7 @@ TEST_F(HubDelivery, what_is_said_in_another_way_is_not_said_after_it) {
     a.peer->take(0);
     const auto told = ChatId::make();
     for (int n = 1; n <= 20; ++n)
-        rig->hub.send_latest({anna}, ben,
+        rig->hub.send_latest({of(a)}, ben,
                              make_frame(R"({"type":"message","chat_id":")" + told.text() + R"(","seq":)" +
                                         std::to_string(n) + "}"));
     rig->settle();
@@ -448,11 +464,11 @@ TEST_F(HubDelivery, who_reads_nothing_is_closed_before_too_much_is_kept_for_them
     auto a = rig->connect_live(anna);
     a.peer->take(0);
     for (std::size_t i = 0; i < Session::kMaxLatest; ++i)
-        rig->hub.send_latest({anna}, UserId::make(), make_frame(R"({"type":"presence"})"));
+        rig->hub.send_latest({of(a)}, UserId::make(), make_frame(R"({"type":"presence"})"));
     rig->settle();
     EXPECT_EQ(rig->hub.connected(), 1U);
     for (int i = 0; i < 20; ++i)
-        rig->hub.send_latest({anna}, UserId::make(), make_frame(R"({"type":"presence"})"));
+        rig->hub.send_latest({of(a)}, UserId::make(), make_frame(R"({"type":"presence"})"));
     rig->settle();
     EXPECT_EQ(rig->hub.connected(), 0U);
     a.peer->take(SIZE_MAX);

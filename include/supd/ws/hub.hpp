@@ -15,6 +15,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <compare>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -48,6 +49,13 @@ struct Mark {
     base::ChatId chat;
     base::UserId only;
     FramePtr frame;
+};
+
+/// One signed-in session of somebody.
+struct Recipient {
+    base::UserId user;
+    base::SessionId session;
+    auto operator<=>(const Recipient&) const = default;
 };
 
 /// Where a shard reads what it has not been told. Implemented by chatlog. Runs on io threads.
@@ -141,9 +149,9 @@ public:
     /// All marks of the owner that one transaction moved. Who cannot take them now is told by a later sweep,
     /// as everybody is when a version was left out.
     void send_marks(LogSource::MarkHead head, std::vector<Mark> marks);
-    /// To every session of these users: what is to be known of somebody now. Of several such frames a slow
-    /// session may get only the one that was handed in last.
-    void send_latest(std::vector<base::UserId> users, base::UserId about, FramePtr frame);
+    /// To these sessions and no other ones of their users: what is to be known of somebody now. Of several
+    /// such frames a slow session may get only the one that was handed in last.
+    void send_latest(std::vector<Recipient> recipients, base::UserId about, FramePtr frame);
     /// What another process has published, sent, marked, attached: given to who is here, told to no relay.
     void receive_events(std::vector<ChatEvent> events);
     void receive_chat_frame(base::ChatId chat, FramePtr frame, base::UserId except);
