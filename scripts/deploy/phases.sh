@@ -21,6 +21,7 @@ phase_validate() {
     for name in SUPD_HEALTH_TRIES SUPD_WATCH_S SUPD_KEEP_S SUPD_SNAPSHOTS; do
         [ -z "${!name:-}" ] || whole_number "${!name}" || die "$EXIT_SETUP" "$name is '${!name}', not a whole number"
     done
+    if [ -n "${FOREIGN_NGINX_CONF:-}" ]; then foreign_nginx_check; fi
     need flock curl sed awk
     [ "$(stat -c %a "$secrets" 2>/dev/null)" = 700 ] || die "$EXIT_SETUP" "$secrets must be there and be for its owner only (0700)"
     local loose

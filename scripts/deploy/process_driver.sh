@@ -165,8 +165,9 @@ driver_nginx_stop() {
     done
 }
 driver_public_ready() {
-    local url=https://127.0.0.1:${HTTPS_PORT:-443}/readyz
-    [ "${NGINX_PLAIN:-redirect}" = redirect ] || url=http://127.0.0.1:${HTTP_PORT:-80}/readyz
+    local http=${HTTP_PORT:-80} https=${HTTPS_PORT:-443} url
+    url=https://127.0.0.1:${https##*:}/readyz
+    [ "${NGINX_PLAIN:-redirect}" = redirect ] || url=http://127.0.0.1:${http##*:}/readyz
     curl -sk -f -m 3 -o /dev/null "$url"
 }
 
