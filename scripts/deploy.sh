@@ -70,6 +70,7 @@ verb_deploy() {
         phase_build || { say "FAILED: the build"; [ -n "$dry_run" ] || state_record failed build; return 1; }
     fi
     [ -n "$dry_run" ] || { former_artefact=$(driver_artefact "$target"); driver_assign "$target" "$artefact"; }
+    phase_check || { give_up failed "the settings"; return 1; }
     if [ -z "$skip_migrations" ] && [ "$verb" = deploy ]; then
         phase_snapshot || { give_up failed "no snapshot, so the schema was not touched"; return 1; }
         phase_migrate || { give_up failed "the migration"; return 1; }

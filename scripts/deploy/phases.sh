@@ -47,6 +47,11 @@ phase_build() {
     driver_build
 }
 
+phase_check() {
+    phase check "the settings, with what $target will run"
+    planned driver_supd "$target" config check
+}
+
 phase_snapshot() {
     phase snapshot "of the database before its schema is touched"
     if [ -n "$dry_run" ]; then say "would dump the database to $snapshot_folder/$deployment.dump"; return; fi
@@ -56,7 +61,7 @@ phase_snapshot() {
 phase_migrate() {
     phase migrate "with what $target will run"
     if [ -n "$dry_run" ]; then say "would run: supd migrate up"; return; fi
-    driver_supd "$target" config check && driver_supd "$target" migrate up
+    driver_supd "$target" migrate up
 }
 
 # What an interrupted deployment has left running on the idle colour is not what this one brings.

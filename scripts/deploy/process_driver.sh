@@ -25,7 +25,7 @@ process_environment() {
     environment=()
     for name in $(compgen -e); do
         case $name in
-            SUPD__* | PATH | HOME | LANG | TMPDIR | LOG_LEVEL | CORS_ORIGIN | LD_LIBRARY_PATH | *SAN_OPTIONS)
+            SUPD__* | OTEL_EXPORTER_OTLP_* | PATH | HOME | LANG | TMPDIR | LOG_LEVEL | CORS_ORIGIN | LD_LIBRARY_PATH | *SAN_OPTIONS)
                 environment+=("$name=${!name}")
                 ;;
         esac
