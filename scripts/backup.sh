@@ -4,12 +4,17 @@
 #   scripts/backup.sh [--verify] [--push] [options of supd, e.g. --config FILE]
 #   --verify   proves the newest archive by restoring it into a scratch database (once a week)
 #   --push     only copies to the second place (every few minutes, for the copy of the deletion ledger)
-# SUPD names the program; else that of PATH, else the newest build here.
-set -euo pipefail
+# Where scripts/setup.sh has made a .env, of what is deployed there. SUPD names another program, --config a daemon's file; without
+# a .env it is the supd of PATH, else the newest build here.
+# shellcheck disable=SC2034,SC2317  # names are shared with scripts/deploy/*.sh, functions are called by name
+set -uo pipefail
 
-root=$(cd "$(dirname "$0")/.." && pwd)
-supd=${SUPD:-$(command -v supd || echo "$root/build/release/src/supd")}
-[ -x "$supd" ] || { echo "backup.sh: no supd; set SUPD to its path" >&2; exit 69; }
+# shellcheck source=scripts/deploy/settings.sh
+. "$(dirname "${BASH_SOURCE[0]}")/deploy/settings.sh"
+# shellcheck source=scripts/deploy/all.sh
+. "$root/scripts/deploy/all.sh"
+# shellcheck source=scripts/deploy/program.sh
+. "$root/scripts/deploy/program.sh"
 
 what=create
 options=()
@@ -17,22 +22,24 @@ while [ $# -gt 0 ]; do
     case $1 in
         --verify) what=verify ;;
         --push) what=push ;;
-        -h | --help) sed -n '2,8s/^# \{0,1\}//p' "$0"; exit 0 ;;
+        -h | --help) sed -n '2,9s/^# \{0,1\}//p' "$0"; exit 0 ;;
         *) options+=("$1") ;;
     esac
     shift
 done
+choose_supd "${options[@]}"
 
-said=$(mktemp)
+said=$(mktemp) || exit
 trap 'rm -f "$said"' EXIT
 code=0
 if [ "$what" = verify ]; then
-    newest=$("$supd" backup list --json "${options[@]}" |
-        python3 -c 'import json, sys; print(next((e["file"] for e in reversed(json.load(sys.stdin)) if e.get("kind") == "backup"), ""))')
-    [ -n "$newest" ] || { echo "backup.sh: there is no backup to prove" >&2; exit 65; }
-    "$supd" backup verify "$newest" "${options[@]}" >"$said" || code=$?
+    need jq
+    listed=$(supd backup list --json "${options[@]}" 2>"$said") || { code=$?; cat "$said" >&2; exit "$code"; }
+    newest=$(jq -r '[.[] | select(.kind == "backup")] | last | .file // ""' <<<"$listed") || exit
+    [ -n "$newest" ] || die 65 "there is no backup to prove"
+    supd backup verify "$newest" "${options[@]}" >"$said" 2>&1 || code=$?
 else
-    "$supd" backup "$what" "${options[@]}" >"$said" || code=$?
+    supd backup "$what" "${options[@]}" >"$said" 2>&1 || code=$?
 fi
 if [ "$code" -ne 0 ] || [ -t 1 ]; then
     cat "$said"

@@ -2,14 +2,14 @@
 # Deploys supd without anybody noticing: the idle one of two colours gets the new version, proves itself, gets the traffic.
 #   scripts/deploy.sh <development|staging|production> [verb] [flags]
 #
-#   deploy      (the default) validate, lock, build, snapshot, migrate, start, gate, switch, watch, drain, watch
+#   deploy      (the default) validate, lock, build, check, snapshot, migrate, start, gate, switch, watch, drain, watch
 #   build       build what a deployment would run
 #   start       start the active colour and nginx
 #   stop        stop both colours and nginx
 #   restart     a deployment of what runs already, to the other colour
 #   logs        the last lines of the active colour; of a deployment: logs <id>
 #   status      what runs, the lock, the last deployments
-#   backup      scripts/backup.sh when it is there, else a snapshot of the database; --list shows them
+#   backup      an archive of the database, with what has the traffic (docs/backup.md); --list shows the snapshots
 #   clean       remove what no colour runs and no rollback needs, old snapshots and logs
 #
 #   --dry-run          say what would be done and change nothing
@@ -70,6 +70,7 @@ verb_deploy() {
         phase_build || { say "FAILED: the build"; [ -n "$dry_run" ] || state_record failed build; return 1; }
     fi
     [ -n "$dry_run" ] || { former_artefact=$(driver_artefact "$target"); driver_assign "$target" "$artefact"; }
+    phase_check || { give_up failed "the settings"; return 1; }
     if [ -z "$skip_migrations" ] && [ "$verb" = deploy ]; then
         phase_snapshot || { give_up failed "no snapshot, so the schema was not touched"; return 1; }
         phase_migrate || { give_up failed "the migration"; return 1; }
@@ -97,9 +98,7 @@ verb_stop() {
 }
 
 verb_backup() {
-    if [ -x "$root/scripts/backup.sh" ]; then planned "$root/scripts/backup.sh"; return; fi
-    choose_colours
-    if [ -n "$dry_run" ]; then say "would dump the database"; else snapshot_take "$deployment"; fi
+    planned driver_command backup create
 }
 
 verb_clean() {

@@ -3,7 +3,7 @@
 # is between them, and changes nothing when that is what should be there.
 #   scripts/post-deploy-nginx.sh FILE [--server-name NAME] [--to HOST:PORT] [--remove] [--dry-run]
 #     --server-name  the block with this name, the one with TLS first (default: SERVER_NAME of .env)
-#     --to           where that nginx reaches supd (default: plain HTTP of our own nginx, else the active colour)
+#     --to           where that nginx reaches ours (default: 127.0.0.1 and HTTP_PORT), which follows each switch by itself
 # FOREIGN_NGINX_TEST and FOREIGN_NGINX_RELOAD of .env are the commands for it (default: nginx -t, nginx -s reload). The file is
 # put back as it was when the test or the reload fails.
 # shellcheck disable=SC2034,SC2317  # names are shared with scripts/deploy/*.sh, functions are called by name
@@ -32,10 +32,11 @@ done
 [ -n "$file" ] || { usage >&2; exit "$EXIT_USAGE"; }
 [ -f "$file" ] || die 66 "there is no file $file"
 read_settings
-load_driver
 name=${name:-${SERVER_NAME:-localhost}}
 if [ -z "$to" ] && [ -z "$remove" ]; then
-    if [ "${NGINX_PLAIN:-redirect}" = proxied ]; then to=127.0.0.1:${HTTP_PORT:-80}; else to=$(driver_address "$(state_active)"); fi
+    foreign_nginx_check
+    to=${HTTP_PORT:-80} # in Docker's way maybe with an address
+    to=127.0.0.1:${to##*:}
 fi
 [ -n "$remove" ] || [[ $to =~ ^[^[:space:]/\;{}]+:[0-9]+$ ]] || die "$EXIT_USAGE" "'$to' is not HOST:PORT"
 

@@ -42,12 +42,12 @@ driver_artefact() {
     say "${!name:-supd:$(source_version)}"
 }
 
-# driver_supd COLOUR ARGUMENTS...: another subcommand, with what that colour runs.
-driver_supd() {
-    local colour=$1
-    shift
-    SUPD_CLI_IMAGE=$(driver_artefact "$colour") compose run --rm -T supd-cli "$@" </dev/null
-}
+# driver_run COLOUR ARTEFACT ARGUMENTS...: another subcommand, with that artefact and the settings of that colour.
+driver_run() { SUPD_CLI_IMAGE=$2 compose run --rm -T supd-cli "${@:3}" </dev/null; }
+# driver_supd COLOUR ARGUMENTS...: with what that colour runs.
+driver_supd() { driver_run "$1" "$(driver_artefact "$1")" "${@:2}"; }
+# driver_command ARGUMENTS...: with what has the traffic.
+driver_command() { compose run --rm -T supd-cli "$@" </dev/null; }
 
 driver_start() { compose up -d --no-deps "supd-$1"; }
 driver_stop() { compose stop "supd-$1"; }

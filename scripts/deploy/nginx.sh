@@ -21,7 +21,7 @@ nginx_render() {
         redirect | proxied) ;;
         *) die "$EXIT_SETUP" "NGINX_PLAIN is '$plain', not redirect or proxied" ;;
     esac
-    [ "${HTTPS_PORT:-443}" = 443 ] || suffix=:$HTTPS_PORT
+    [ "${HTTPS_PORT:-443}" = 443 ] || suffix=:${HTTPS_PORT##*:}
     mkdir -p "$folder"
     for file in "$root"/docker/nginx/*.template; do
         sed -e "s|@HERE@|$nginx_base/${folder##*/}|g" -e "s|@RUN@|$nginx_run|g" -e "s|@TLS@|$nginx_tls|g" -e "s|@WWW@|$nginx_www|g" \
@@ -38,6 +38,14 @@ nginx_render() {
     if grep -rhoE '@[A-Z_]+@' "$folder" | sort -u | grep .; then
         die "$EXIT_SETUP" "places of the nginx templates were not filled (see above)"
     fi
+}
+
+# An nginx that is not ours sends to ours, which follows the switch, and by plain HTTP.
+foreign_nginx_check() {
+    [ "${NGINX_PLAIN:-redirect}" = proxied ] ||
+        die "$EXIT_SETUP" "NGINX_PLAIN must be proxied for an nginx in front: else ours leads its requests to HTTPS"
+    [ -n "${NGINX_TRUSTED_PROXIES:-}" ] ||
+        die "$EXIT_SETUP" "NGINX_TRUSTED_PROXIES must name the nginx in front: else it is taken for the client"
 }
 
 nginx_live_colour() { sed -nE 's/^ *return 200 "(blue|green) .*/\1/p' "$nginx_folder/live/nginx.conf" 2>/dev/null; }

@@ -21,6 +21,7 @@ phase_validate() {
     for name in SUPD_HEALTH_TRIES SUPD_WATCH_S SUPD_KEEP_S SUPD_SNAPSHOTS; do
         [ -z "${!name:-}" ] || whole_number "${!name}" || die "$EXIT_SETUP" "$name is '${!name}', not a whole number"
     done
+    if [ -n "${FOREIGN_NGINX_CONF:-}" ]; then foreign_nginx_check; fi
     need flock curl sed awk
     [ "$(stat -c %a "$secrets" 2>/dev/null)" = 700 ] || die "$EXIT_SETUP" "$secrets must be there and be for its owner only (0700)"
     local loose
@@ -46,6 +47,11 @@ phase_build() {
     driver_build
 }
 
+phase_check() {
+    phase check "the settings, with what $target will run"
+    planned driver_supd "$target" config check
+}
+
 phase_snapshot() {
     phase snapshot "of the database before its schema is touched"
     if [ -n "$dry_run" ]; then say "would dump the database to $snapshot_folder/$deployment.dump"; return; fi
@@ -55,7 +61,7 @@ phase_snapshot() {
 phase_migrate() {
     phase migrate "with what $target will run"
     if [ -n "$dry_run" ]; then say "would run: supd migrate up"; return; fi
-    driver_supd "$target" config check && driver_supd "$target" migrate up
+    driver_supd "$target" migrate up
 }
 
 # What an interrupted deployment has left running on the idle colour is not what this one brings.

@@ -25,7 +25,7 @@ process_environment() {
     environment=()
     for name in $(compgen -e); do
         case $name in
-            SUPD__* | PATH | HOME | LANG | TMPDIR | LOG_LEVEL | CORS_ORIGIN | LD_LIBRARY_PATH | *SAN_OPTIONS)
+            SUPD__* | OTEL_EXPORTER_OTLP_* | PATH | HOME | LANG | TMPDIR | LOG_LEVEL | CORS_ORIGIN | LD_LIBRARY_PATH | *SAN_OPTIONS)
                 environment+=("$name=${!name}")
                 ;;
         esac
@@ -33,9 +33,11 @@ process_environment() {
     environment+=("SUPD__MODE=${SUPD__MODE:-production}" "SUPD__NAME=${SERVER_NAME:-localhost}" SUPD__SERVER__HOST=127.0.0.1
         "SUPD__SERVER__PORT=$(process_port "$colour")" "SUPD__SERVER__ADMIN_PORT=$(process_admin_port "$colour")"
         SUPD__SERVER__TRUSTED_PROXIES=127.0.0.1 "SUPD__SERVER__DATA_DIR=$process_folder/data"
-        "SUPD__AUTH__REGISTRATION=${REGISTRATION:-open}"
+        "SUPD__AUTH__REGISTRATION=${REGISTRATION:-open}" "SUPD__TRACE__SAMPLE_RATIO=${SUPD__TRACE__SAMPLE_RATIO:-${TRACE_SAMPLE_RATIO:-0.1}}"
         "DATABASE_URL_FILE=$secrets/database_url" "JWT_SECRET_FILE=$secrets/jwt_secret")
     [ ! -s "$secrets/redis_url" ] || environment+=("REDIS_URL_FILE=$secrets/redis_url")
+    [ ! -s "$secrets/backup_key" ] || environment+=("SUPD__BACKUP__FOLDER=${SUPD__BACKUP__FOLDER:-$var/backups}"
+        "SUPD__BACKUP__KEY_FILE=${SUPD__BACKUP__KEY_FILE:-$secrets/backup_key}" "SUPD__BACKUP__KEEP=${SUPD__BACKUP__KEEP:-${BACKUP_KEEP:-14}}")
 }
 
 driver_validate() {
@@ -72,11 +74,18 @@ driver_build() {
 driver_has() { [ -x "$1/supd" ]; }
 driver_assign() { mkdir -p "$process_folder/$1" && ln -sfn "$2" "$process_folder/$1/artefact"; }
 driver_artefact() { readlink "$process_folder/$1/artefact" 2>/dev/null || true; }
-driver_supd() {
-    local colour=$1 environment
-    shift
-    process_environment "$colour"
-    env -i "${environment[@]}" "$process_folder/$colour/artefact/supd" "$@" </dev/null
+driver_run() {
+    local environment
+    process_environment "$1"
+    env -i "${environment[@]}" "$2/supd" "${@:3}" </dev/null
+}
+driver_supd() { driver_run "$1" "$process_folder/$1/artefact" "${@:2}"; }
+driver_command() {
+    local colour
+    colour=$(state_active)
+    colour=${colour:-blue}
+    driver_has "$process_folder/$colour/artefact" || { warn "nothing is built for $colour: deploy first"; return "$EXIT_SETUP"; }
+    driver_supd "$colour" "$@"
 }
 
 # The pid and its start, so that a number that is used again is not taken for ours.
@@ -156,8 +165,9 @@ driver_nginx_stop() {
     done
 }
 driver_public_ready() {
-    local url=https://127.0.0.1:${HTTPS_PORT:-443}/readyz
-    [ "${NGINX_PLAIN:-redirect}" = redirect ] || url=http://127.0.0.1:${HTTP_PORT:-80}/readyz
+    local http=${HTTP_PORT:-80} https=${HTTPS_PORT:-443} url
+    url=https://127.0.0.1:${https##*:}/readyz
+    [ "${NGINX_PLAIN:-redirect}" = redirect ] || url=http://127.0.0.1:${http##*:}/readyz
     curl -sk -f -m 3 -o /dev/null "$url"
 }
 

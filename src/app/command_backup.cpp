@@ -98,7 +98,7 @@ int make_backup_key(const std::string& file) {
 
 int create_backup(const LoadedConfig& loaded) {
     const auto settings = settings_of(loaded);
-    const auto access = DatabaseAccess::for_command(loaded.config);
+    const auto access = DatabaseAccess::for_existing(loaded.config);
     access.make_usable();
     const auto path = backup::create(access.target(), settings, backup::kBackup);
     std::cout << path.string() << "\n";
@@ -139,7 +139,7 @@ int verify_backup(const LoadedConfig& loaded, const BackupOptions& options) {
     const auto settings = settings_of(loaded);
     const auto archive = archive_of(settings, options.file);
     backup::check_archive(archive, settings.key);
-    const auto access = DatabaseAccess::for_command(loaded.config);
+    const auto access = DatabaseAccess::for_existing(loaded.config);
     access.make_usable();
     backup::verify(archive, access.target(), settings, restore_hooks(false), std::cout);
     return kExitOk;
@@ -157,7 +157,7 @@ int restore_backup(const LoadedConfig& loaded, const BackupOptions& options) {
     }
     if (options.recovered) {
         refuse_beside_daemon(loaded.config);
-        const auto access = DatabaseAccess::for_command(loaded.config);
+        const auto access = DatabaseAccess::for_existing(loaded.config);
         backup::adopt(access.target(), settings, restore_hooks(options.end_sessions), std::cout);
         return kExitOk;
     }

@@ -42,6 +42,14 @@ DatabaseAccess DatabaseAccess::for_command(const Config& config) {
     return for_daemon(config);
 }
 
+DatabaseAccess DatabaseAccess::for_existing(const Config& config) {
+    if (config.embedded_database() && !db::EmbeddedPostgres::exists(config.server.data_dir)) {
+        throw ConfigError({"DATABASE_URL is not set, and there is no embedded database in " +
+                           config.server.data_dir + " (server.data_dir)"});
+    }
+    return for_command(config);
+}
+
 std::unique_ptr<db::Connection> DatabaseAccess::connect(const Config& config) const {
     return std::make_unique<db::Connection>(url_, std::chrono::seconds(config.database.statement_timeout_s),
                                             "supd-command");

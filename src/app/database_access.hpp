@@ -22,6 +22,9 @@ public:
     static DatabaseAccess for_daemon(const Config& config, std::stop_token interrupt = {});
     /// For a command beside it. Throws db::PostgresError.
     static DatabaseAccess for_command(const Config& config);
+    /// The same for what is worth nothing on a new database: an embedded one that was never made is refused
+    /// (ConfigError) and not made.
+    static DatabaseAccess for_existing(const Config& config);
 
     /// libpq connection string or URI.
     const std::string& url() const noexcept { return url_; }

@@ -75,6 +75,7 @@ private:
         db::Server server(target_.maintenance_url);
         const auto live = db::database_of(target_.url);
         check_fits(head, server.major_version());
+        if (const auto lack = server.missing_right(live); !lack.empty()) throw db::ServerError(lack);
         const bool there = server.exists(live);
         if (there) refuse_while_served(server, live);
         const bool filled = there && !db::is_empty(target_.url);

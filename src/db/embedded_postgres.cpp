@@ -353,6 +353,11 @@ int EmbeddedPostgres::postmaster_pid() const {
     return supervisor_->pid;
 }
 
+bool EmbeddedPostgres::exists(const fs::path& data_dir) {
+    std::error_code ec;
+    return fs::exists(layout_of(data_dir).cluster / "PG_VERSION", ec);
+}
+
 std::optional<std::string> EmbeddedPostgres::find_running(const fs::path& data_dir) {
     const ClusterLayout layout = layout_of(data_dir);
     const Fd fd(::open(layout.lock_file.c_str(), O_RDONLY | O_CLOEXEC));

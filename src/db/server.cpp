@@ -105,6 +105,28 @@ bool Server::exists(const std::string& database) {
     });
 }
 
+std::string Server::missing_right(const std::string& live) {
+    return said([&]() -> std::string {
+        const auto row =
+            impl_->session
+                .query(
+                    "select quote_ident(r.rolname), r.rolsuper or r.rolcreatedb, coalesce((select "
+                    "r.rolsuper or pg_has_role(r.oid, d.datdba, 'usage') from pg_database d "
+                    "where d.datname = $1), true) from pg_roles r where r.rolname = current_user",
+                    {live})
+                .front();
+        if (row[1] != "t") {
+            return "the role " + row[0] +
+                   " may not create databases: let an administrator of the server run `alter role " + row[0] +
+                   " createdb`";
+        }
+        if (row[2] != "t") {
+            return "the role " + row[0] + " does not own the database " + live + ", so it cannot exchange it";
+        }
+        return "";
+    });
+}
+
 void Server::create(const std::string& database, const std::string& owner) {
     said([&] {
         impl_->session.script("create database " + quoted(database) +

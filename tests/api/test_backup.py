@@ -207,6 +207,34 @@ def test_without_a_configuration_nothing_is_made(spawn: Callable[..., Daemon], t
     assert done.returncode == CONFIGURATION and "backup.key_file" in done.stderr
 
 
+@pytest.mark.parametrize("command", [("backup", "create"), ("restore", "--recovered")])
+def test_no_database_is_made_to_be_saved(spawn: Callable[..., Daemon], postgres: PostgresCluster, tmp_path: Path,
+                                         command: tuple[str, ...]) -> None:
+    """Without its DATABASE_URL a command must not save an empty database, and have good archives make room for it."""
+    backed = Backed(spawn, postgres, "embedded", tmp_path)
+    done = backed.run(*command, code=CONFIGURATION)
+    assert "DATABASE_URL is not set" in done.stderr
+    assert not (backed.daemon.data_dir / "postgres").exists() and not list(backed.folder.glob("*.supd"))
+
+
+def test_a_dry_run_finds_missing_rights(spawn: Callable[..., Daemon], postgres: PostgresCluster, tmp_path: Path) -> None:
+    backed = Backed(spawn, postgres, "external", tmp_path)
+    backed.run("migrate", "up")
+    archive = backed.create()
+    url = backed.daemon.database_url
+    name, role = postgres.database_of(url), f"role_{postgres.database_of(url)}"
+    postgres.sql(f'create role "{role}" login')
+    backed.daemon.database_url = url.replace("://postgres@", f"://{role}@")
+    for arguments in (("--dry-run",), ()):
+        done = backed.run("restore", archive.name, *arguments, code=UNAVAILABLE)
+        assert f"alter role {role} createdb" in done.stderr, done.stderr
+    assert not list(backed.folder.glob("safety-*"))
+    postgres.sql(f'alter role "{role}" createdb')
+    assert "does not own" in backed.run("restore", archive.name, "--dry-run", code=UNAVAILABLE).stderr
+    postgres.sql(f'alter database "{name}" owner to "{role}"')
+    assert "nothing was changed" in backed.run("restore", archive.name, "--dry-run").stdout
+
+
 async def test_into_an_empty_database(backed: Backed) -> None:
     async with Rest(backed.daemon.url) as rest:
         ann, _, chat = await a_pair(rest)

@@ -15,7 +15,7 @@ from rig.daemon import find_binary
 
 PAGES = sorted((REPOSITORY / "docs/runbooks").glob("*.md")) + [REPOSITORY / "docs" / name for name in ("monitoring.md", "kubernetes.md")]
 NEEDED = ("README", "install", "upgrade", "rollback", "restore", "scaling", "incidents", "routine", "troubleshooting", "security-checklist")
-COMMAND = re.compile(r"(?:^|[\s|;&(])(?:supd|supd-cli) ((?:[a-z][\w-]*)(?: [^|;&)<>`\n]*)?)")
+COMMAND = re.compile(r"(?:^|[\s|;&(])(?<!role )(?:supd|supd-cli) ((?:[a-z][\w-]*)(?: [^|;&)<>`\n]*)?)")
 
 
 def blocks_of(page: Path) -> list[str]:

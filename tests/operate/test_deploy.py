@@ -89,7 +89,7 @@ def test_a_dry_run_changes_nothing(machine) -> None:
     here: Machine = machine()
     before = here.files()
     said = here.deploy("--dry-run")
-    for phase in ("validate", "build", "snapshot", "migrate", "start", "gate", "switch", "watch"):
+    for phase in ("validate", "build", "check", "snapshot", "migrate", "start", "gate", "switch", "watch"):
         assert f"== {phase}:" in said, said
     assert "would be deployed" in said
     assert here.files() == before
@@ -100,6 +100,22 @@ def test_a_dry_run_changes_nothing(machine) -> None:
     after = {name: seen for name, seen in here.files().items() if not name.startswith("var/nginx/run")}
     assert after == before
     assert here.serving() == here.active == "blue"
+
+
+def test_settings_reach_the_daemon_and_are_checked_first(machine) -> None:
+    traces = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9", "OTEL_EXPORTER_OTLP_HEADERS": "Authorization=Basic%20eA"}
+    here: Machine = machine(TRACE_SAMPLE_RATIO="0.25", **traces)
+    here.deploy()
+    blue = here.pid("blue")
+    told = set(Path(f"/proc/{blue}/environ").read_text().split("\0"))
+    assert {f"{name}={value}" for name, value in traces.items()} | {"SUPD__TRACE__SAMPLE_RATIO=0.25"} <= told
+
+    here.write_settings(TRACE_SAMPLE_RATIO="all of them")
+    for arguments in ((), ("--skip-migrations",), ("restart",)):
+        said = here.deploy(*arguments, code=1)
+        assert "FAILED: the settings" in said and "SAMPLE_RATIO must be a number" in said, said
+        assert "== snapshot" not in said and "== start" not in said, said
+        assert here.serving() == here.active == "blue" and here.pid("blue") == blue and here.pid("green") is None
 
 
 def test_snapshots_are_named_read_back_and_kept_to_their_number(machine) -> None:

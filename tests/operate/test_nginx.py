@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from operate.machine import Machine, tool_path
+from operate.machine import DEADLINE_S, Machine, tool_path
 from rig.client import PASSWORD, Rest, a_chat, a_name, a_user
 from rig.daemon import REPOSITORY
-from rig.postgres import PostgresCluster
+from rig.postgres import PostgresCluster, free_port
 
 FLOOD = 600  # would have to take 25 s to pass
 ONCE = ("Strict-Transport-Security", "X-Content-Type-Options", "X-Frame-Options", "Referrer-Policy", "Content-Security-Policy",
@@ -161,17 +163,25 @@ def test_locations_go_into_a_foreign_nginx_once_and_come_out_again(here: Machine
     nginx = f"PATH={tool_path()} nginx -p {tmp_path} -e {tmp_path}/error.log -c {file} -t -q -g 'pid {tmp_path}/pid;'"
     here.write_settings(FOREIGN_NGINX_TEST=nginx, FOREIGN_NGINX_RELOAD=f"touch {tmp_path}/reloaded")
     arguments = (str(file), "--server-name", "chat.example.org")
+    assert "NGINX_PLAIN must be proxied" in here.run("post-deploy-nginx.sh", *arguments, code=78)
+    here.write_settings(NGINX_PLAIN="proxied")
+    assert "NGINX_TRUSTED_PROXIES must name" in here.run("post-deploy-nginx.sh", *arguments, code=78)
+    here.write_settings(NGINX_TRUSTED_PROXIES="127.0.0.1")
+    assert file.read_text() == text
     assert "locations of supd" in here.run("post-deploy-nginx.sh", *arguments)
     first = file.read_text()
     assert (tmp_path / "reloaded").exists()
     inside = first[first.index("www.example.org chat"):]
     assert inside.count("location = /ws") == first.count("location = /ws") == 1
-    assert f"proxy_pass http://127.0.0.1:{here.ports['blue']};" in first and "@" not in inside and "include" not in inside
+    assert f"proxy_pass http://127.0.0.1:{here.ports['http']};" in first and "@" not in inside and "include" not in inside
     (tmp_path / "reloaded").unlink()
     assert "as it should be" in here.run("post-deploy-nginx.sh", *arguments)
     assert file.read_text() == first and not (tmp_path / "reloaded").exists()
     here.run("post-deploy-nginx.sh", *arguments, "--to", "127.0.0.1:4000")
-    assert file.read_text() == first.replace(str(here.ports["blue"]), "4000")
+    assert file.read_text() == first.replace(str(here.ports["http"]), "4000")
+    # Where the port is published on one address only.
+    here.run("post-deploy-nginx.sh", *arguments, HTTP_PORT="127.0.0.1:4001")
+    assert file.read_text() == first.replace(str(here.ports["http"]), "4001")
 
     here.write_settings(FOREIGN_NGINX_TEST="false")
     before = file.read_text()
@@ -184,3 +194,65 @@ def test_locations_go_into_a_foreign_nginx_once_and_come_out_again(here: Machine
     here.run("post-deploy-nginx.sh", *arguments, "--remove")
     assert file.read_text() == text
     assert "no server block" in here.run("post-deploy-nginx.sh", str(file), "--server-name", "nobody.example.org", code=65)
+
+
+GATEWAY = """USER daemon off;
+pid RUN/pid;
+events {}
+http {
+    access_log off; client_body_temp_path RUN; proxy_temp_path RUN; fastcgi_temp_path RUN; uwsgi_temp_path RUN; scgi_temp_path RUN;
+    server {
+        listen 127.0.0.1:PORT;
+        server_name localhost;
+    }
+}
+"""
+
+
+def test_a_foreign_nginx_follows_each_switch(machine, tmp_path: Path) -> None:
+    file, port = tmp_path / "gateway.conf", free_port()
+    text = GATEWAY.replace("USER", "user root;" if os.geteuid() == 0 else "").replace("RUN", str(tmp_path))
+    file.write_text(text.replace("PORT", str(port)))
+    nginx = f"nginx -p {tmp_path} -e {tmp_path}/error.log -c {file}"
+    here: Machine = machine(
+        NGINX_PLAIN="proxied", NGINX_TRUSTED_PROXIES="127.0.0.1", FOREIGN_NGINX_CONF=str(file),
+        FOREIGN_NGINX_TEST=f"{nginx} -t -q", FOREIGN_NGINX_RELOAD=f"{nginx} -s reload")
+    url = f"http://127.0.0.1:{port}/api/v1/client"
+
+    def status() -> str:
+        return subprocess.run(["curl", "-s", "-m", "10", "-o", "/dev/null", "-w", "%{http_code}", url], capture_output=True,
+                              text=True).stdout
+
+    with subprocess.Popen(nginx.split(), env=here.environment) as foreign:
+        try:
+            assert "locations of supd by 127.0.0.1" in here.deploy("--skip-migrations")
+            made = file.read_text()
+            answers: list[str] = []
+            done = threading.Event()
+
+            def ask() -> None:
+                while not done.wait(0.01):
+                    answers.append(status())
+
+            until = time.monotonic() + DEADLINE_S
+            while status() != "200":
+                assert time.monotonic() < until, "it was not told"
+                time.sleep(0.05)
+            assert '"127.0.0.2"' in curl("--interface", "127.0.0.2", url), "the proxy is taken for the client"
+            asking = threading.Thread(target=ask)
+            asking.start()
+            try:
+                here.deploy("--skip-migrations")
+                assert here.serving() == "green"
+                here.run("rollback.sh", "development")
+                assert here.serving() == "blue"
+            finally:
+                done.set()
+                asking.join()
+            assert set(answers) == {"200"}
+            assert file.read_text() == made
+        finally:
+            foreign.terminate()
+
+    here.write_settings(NGINX_PLAIN="redirect")
+    assert "NGINX_PLAIN must be proxied" in here.deploy("--dry-run", code=78)

@@ -64,6 +64,8 @@ public:
     /// 0 while there is none.
     int postmaster_pid() const;
 
+    /// Whether a cluster was ever made there; it need not run.
+    static bool exists(const std::filesystem::path& data_dir);
     /// The connection string of the server that another process runs on this data directory, or
     /// nothing when no daemon holds it. Waits for a daemon that is starting; throws PostgresError after 15 s.
     static std::optional<std::string> find_running(const std::filesystem::path& data_dir);

@@ -37,6 +37,9 @@ public:
 
     int major_version();
     bool exists(const std::string& database);
+    /// What the session's role may not do of what exchange() with that live database takes, and the mend;
+    /// empty: nothing.
+    std::string missing_right(const std::string& live);
     /// `owner` empty: the session's role.
     void create(const std::string& database, const std::string& owner);
     /// Ends the sessions that it still has. Nothing happens when there is none of that name.
