@@ -122,5 +122,8 @@ def test_nothing_half_or_wrong_comes_back(spawn: Callable[..., Daemon], postgres
         assert [each for each in backed.folder.iterdir() if each.suffix == ".partial"] == []
         for command in (("backup", "verify", archive.name), ("restore", archive.name)):
             backed.run(*command, code=REFUSED)
+        # It is in the list and gone when it is asked for.
+        gone = fetched(Fault("get", "gone"), code=REFUSED)
+        assert "no such archive" in gone.stderr and not archive.exists()
     finally:
         s3.close()
