@@ -24,7 +24,8 @@ void observe_machine(metrics::Registry& metrics, const std::string& data_dir) {
                            [data_dir] { return space(data_dir, &space_info::available); });
     metrics.gauge_callback("data_dir_size_bytes", "Size of the file system of the data folder",
                            [data_dir] { return space(data_dir, &space_info::capacity); });
-    metrics.counter_callback("log_lines_dropped_total", "Log lines lost because their queue was full",
+    metrics.counter_callback("log_lines_dropped_total",
+                             "Log lines lost: standard error took none, or not in time",
                              [] { return static_cast<double>(base::log::dropped()); });
 }
 

@@ -73,11 +73,12 @@ std::vector<std::string> fetch_offsite(const Settings& settings, blob::Store& st
     bool found = false;
     for (const auto& object : list_offsite(store)) {
         const bool wanted = name.empty() || object.key == name;
-        found = found || wanted;
         if (!wanted && kind_of(object.key) != kLedger) continue;
         const auto path = settings.folder / object.key;
-        if (fs::exists(path) && fs::file_size(path) == object.bytes) continue;
-        if (store.get(kOffsitePrefix + object.key, path)) fetched.push_back(object.key);
+        const bool here = fs::exists(path) && fs::file_size(path) == object.bytes;
+        const bool got = !here && store.get(kOffsitePrefix + object.key, path);
+        if (got) fetched.push_back(object.key);
+        found = found || (wanted && (here || got));
     }
     if (!found) throw ArchiveError("there is no such archive off-site");
     return fetched;

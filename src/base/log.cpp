@@ -2,13 +2,18 @@
 #include <supd/base/json_text.hpp>
 #include <supd/base/log.hpp>
 
+#include <poll.h>
 #include <signal.h>
 #include <spdlog/async.h>
-#include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/sinks/base_sink.h>
 #include <spdlog/spdlog.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
+#include <cerrno>
 #include <charconv>
+#include <climits>
 #include <cmath>
 #include <memory>
 #include <mutex>
@@ -70,8 +75,58 @@ private:
     std::string line_;
 };
 
+constexpr std::chrono::milliseconds kLook{100};  // how often a writer that waits looks whether it is the end
+constexpr std::chrono::milliseconds kLastLines{2000};  // that finish() waits for a reader who stands still
+
+std::atomic<std::uint64_t> g_not_taken{0};
+
+// spdlog's own waits for ever for a pipe that nobody reads, also at the end, and loses what a full volume
+// refuses without a word.
+class StandardError final : public spdlog::sinks::base_sink<std::mutex> {
+public:
+    /// Nothing waits longer than until then.
+    void hurry(Monotonic::time_point until) { until_ = until; }
+
+private:
+    void sink_it_(const spdlog::details::log_msg& msg) override {
+        spdlog::memory_buf_t line;
+        if (broken_) line.push_back('\n');
+        formatter_->format(msg, line);
+        const std::string_view text(line.data(), line.size());
+        const auto written = write_out(text);
+        if (written != text.size()) ++g_not_taken;
+        if (written != 0) broken_ = written != text.size();
+    }
+    void flush_() override {}
+
+    // How much was taken.
+    std::size_t write_out(std::string_view text) const {
+        std::size_t done = 0;
+        while (done < text.size()) {
+            pollfd out{STDERR_FILENO, POLLOUT, 0};
+            const auto left = std::chrono::ceil<std::chrono::milliseconds>(until_.load() - Monotonic::now());
+            const auto wait = std::clamp(left, std::chrono::milliseconds(0), kLook);
+            if (const int ready = ::poll(&out, 1, static_cast<int>(wait.count())); ready <= 0) {
+                if (ready == 0 && left <= kLook) return done;
+                continue;
+            }
+            // A pipe that can be written to takes so much without waiting.
+            const auto size = std::min<std::size_t>(text.size() - done, PIPE_BUF);
+            const auto written = ::write(STDERR_FILENO, text.data() + done, size);
+            if (written >= 0)
+                done += static_cast<std::size_t>(written);
+            else if (errno != EINTR && errno != EAGAIN)
+                return done;
+        }
+        return done;
+    }
+
+    bool broken_ = false;  // the last line has no end
+    std::atomic<Monotonic::time_point> until_{Monotonic::time_point::max()};
+};
+
 struct Sinks {
-    std::shared_ptr<spdlog::sinks::stderr_sink_mt> out;
+    std::shared_ptr<StandardError> out;
     std::shared_ptr<spdlog::details::thread_pool> thread;
     std::shared_ptr<spdlog::logger> ours;
 };
@@ -84,7 +139,7 @@ std::atomic<std::uint64_t> g_dropped_before{0};
 Sinks& sinks() {
     static auto* all = [] {
         auto* made = new Sinks;
-        made->out = std::make_shared<spdlog::sinks::stderr_sink_mt>();
+        made->out = std::make_shared<StandardError>();
         made->out->set_formatter(std::make_unique<JsonLines>());
         made->ours = std::make_shared<spdlog::logger>(kOurs, made->out);
         made->ours->set_level(spdlog::level::trace);
@@ -161,6 +216,7 @@ void start() {
     const std::lock_guard lock(g_mutex);
     auto& all = sinks();
     if (all.thread) return;
+    all.out->hurry(Monotonic::time_point::max());
     // Its thread takes no signals: those of the process are for whoever waits for them.
     sigset_t every;
     sigset_t before;
@@ -180,8 +236,8 @@ void finish() {
     use(std::make_shared<spdlog::logger>(kOurs, all.out),
         std::make_shared<spdlog::logger>(kForeign, all.out));
     g_dropped_before += all.thread->overrun_counter();
+    all.out->hurry(Monotonic::now() + kLastLines);
     all.thread.reset();  // the pool's destructor writes what is queued
-    all.out->flush();
 }
 
 bool set_level(std::string_view name) {
@@ -207,7 +263,7 @@ bool enabled(Level level) noexcept {
 std::uint64_t dropped() noexcept {
     const std::lock_guard lock(g_mutex);
     auto& all = sinks();
-    return g_dropped_before + (all.thread ? all.thread->overrun_counter() : 0);
+    return g_dropped_before + g_not_taken + (all.thread ? all.thread->overrun_counter() : 0);
 }
 
 }  // namespace supd::base::log

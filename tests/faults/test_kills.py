@@ -7,6 +7,7 @@ import asyncio
 import os
 import random
 import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from rig.checker import assert_clean, summary
 from rig.daemon import Daemon, shared_secret
 from rig.fast_load import FastLoad
 from rig.load import Load
+from rig.nodes import percentile
 from rig.postgres import PostgresCluster
 
 LONG = os.environ.get("SUPD_LONG") == "1"
@@ -26,6 +28,8 @@ RATE = float(os.environ.get("SUPD_RATE", "1000"))
 KILL_PAUSE_S = (1.0, 3.0)
 READY_AGAIN_S = 3.0
 SENDS_AGAIN_S = 5.0
+WAYS_TO_DROP = ("rst", "fin", "vanish")
+RESUMED_P99_S = 1.0
 
 pytestmark = pytest.mark.faults
 MODES = ["external", pytest.param("embedded", marks=pytest.mark.embedded)]
@@ -176,15 +180,22 @@ async def test_restart_postgres_immediately(daemon: Daemon, postgres: PostgresCl
 
 @pytest.mark.parametrize("daemon", ["external"], indirect=True)
 async def test_resume_churn(daemon: Daemon, seed: int, chance: random.Random) -> None:
-    """Devices lose the network all the time; each resumes from its cursor."""
+    """Devices lose the network all the time, in every way there is; each resumes from its cursor."""
     load = Load([daemon.url], seed, rate=RATE / 2)
+    drops: Counter[str] = Counter()
 
     async def churn() -> None:
         until = time.monotonic() + (1800 if LONG else 12)
         while time.monotonic() < until:
             await asyncio.sleep(0.1)
-            for device in chance.sample(load.devices, 3):
-                device.drop()
+            for device, how in zip(chance.sample(load.devices, 3), WAYS_TO_DROP):
+                device.drop(how)
+        for device in load.devices:
+            drops.update(device.drops)
 
     await judged(load, daemon, churn, "resume churn")
+    back = [each for device in load.devices for each in device.reconnects]
+    print(f"{dict(drops)} drops, back after p50 {percentile(back, 0.5):.2f} s, p99 {percentile(back, 0.99):.2f} s")
     assert sum(device.connections for device in load.devices) > 2 * len(load.devices)
+    assert all(drops[how] > 50 for how in WAYS_TO_DROP), drops
+    assert percentile(back, 0.99) <= (RESUMED_P99_S if LONG else 3 * RESUMED_P99_S)

@@ -48,6 +48,7 @@ class Daemon:
     settings: dict[str, str] = field(default_factory=dict)
     name: str = "supd"
     mode: str = "development"
+    stderr: int | None = None  # instead of a file that can be looked at
     folder: Path = field(init=False)
     process: subprocess.Popen[bytes] | None = field(default=None, init=False)
     url: str = field(default="", init=False)
@@ -95,8 +96,9 @@ class Daemon:
         begun = time.monotonic()
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, env=self.environment,
-                cwd=self.folder, start_new_session=True,
+                command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                stderr=log if self.stderr is None else self.stderr, env=self.environment, cwd=self.folder,
+                start_new_session=True,
             )
         if self not in running:
             running.append(self)

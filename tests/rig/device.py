@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import asyncio
 import random
+import socket
+import struct
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 
 import aiohttp
@@ -18,6 +20,7 @@ from rig.history import Edit, Entry, History, digest
 GAP_PATIENCE_S = 1.0
 ANSWER_PATIENCE_S = 15.0
 RECONNECT_S = (0.05, 0.4)
+VANISHED_KEPT = 20
 RESTARTING = 1012
 DURABLE_KINDS = frozenset({
     "message", "message_edited", "message_deleted", "reaction_added", "reaction_removed", "message_pinned",
@@ -70,6 +73,9 @@ class Device:
         self.reconnects: list[float] = []
         self._lost_at: float | None = None
         self._asked_pause: float | None = None
+        self.drops: Counter[str] = Counter()
+        self._receiving: asyncio.Task | None = None
+        self._vanished: list[aiohttp.ClientWebSocketResponse] = []
         history.clients[name] = account.id
 
     async def start(self) -> None:
@@ -88,13 +94,39 @@ class Device:
                 await asyncio.gather(task, return_exceptions=True)
         if self._ws is not None and not self._ws.closed:
             await asyncio.gather(asyncio.wait_for(self._ws.close(), 6), return_exceptions=True)
+        for ws in self._vanished:
+            self._forget(ws)
 
-    def drop(self) -> None:
-        """Loses the network."""
-        if self._ws is not None:
-            connection = self._ws._response.connection  # noqa: SLF001
-            if connection is not None and connection.transport is not None:
-                connection.transport.abort()
+    @staticmethod
+    def _forget(ws: aiohttp.ClientWebSocketResponse) -> None:
+        connection = ws._response.connection  # noqa: SLF001
+        if connection is not None and connection.transport is not None:
+            connection.transport.abort()
+
+    def drop(self, how: str = "abort") -> None:
+        """Loses its connection. "rst": it is torn. "fin": it ends without a closing frame. "vanish": the server is told nothing, and
+        what it still sends there nobody takes, until the device is back by another connection. "abort": as may be."""
+        if self._ws is None or (connection := self._ws._response.connection) is None:  # noqa: SLF001
+            return
+        transport = connection.transport
+        if transport is None or transport.is_closing():
+            return
+        self.drops[how] += 1
+        if how == "vanish":
+            transport.pause_reading()
+            self._vanished.append(self._ws)
+            # Of those the server has let go long since.
+            for old in self._vanished[:-VANISHED_KEPT]:
+                self._forget(old)
+            del self._vanished[:-VANISHED_KEPT]
+            if self._receiving is not None:
+                self._receiving.cancel()
+        elif how == "fin":
+            transport.get_extra_info("socket").shutdown(socket.SHUT_WR)
+        else:
+            if how == "rst":
+                transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            transport.abort()
 
     @property
     def connected(self) -> bool:
@@ -161,12 +193,13 @@ class Device:
         while not self._stopping:
             node = self.node = self.chance.choice(self.nodes)
             try:
-                async with self.account.rest.session.ws_connect(
-                        node + "/ws", compress=0, max_msg_size=0, heartbeat=None) as ws:
-                    self._ws = ws
-                    await ws.send_json({"type": "authenticate", "ref": "auth",
-                                        "data": {"token": self.account.access_token, "cursor": self.cursor}})
-                    await self._receive(ws)
+                ws = self._ws = await self.account.rest.session.ws_connect(
+                    node + "/ws", compress=0, max_msg_size=0, heartbeat=None)
+                try:
+                    await self._serve(ws)
+                finally:
+                    if ws not in self._vanished:
+                        await ws.close()
             except (aiohttp.ClientError, OSError, TimeoutError):
                 pass
             finally:
@@ -178,6 +211,19 @@ class Device:
                     self._unknown(key, pending)
             pause, self._asked_pause = self._asked_pause, None
             await asyncio.sleep(self.chance.uniform(*RECONNECT_S) if pause is None else pause)
+
+    async def _serve(self, ws: aiohttp.ClientWebSocketResponse) -> None:
+        await ws.send_json({"type": "authenticate", "ref": "auth",
+                            "data": {"token": self.account.access_token, "cursor": self.cursor}})
+        # A task, so that it can end with the connection still there.
+        self._receiving = asyncio.ensure_future(self._receive(ws))
+        try:
+            await asyncio.wait({self._receiving})
+        finally:
+            self._receiving.cancel()
+            [outcome] = await asyncio.gather(self._receiving, return_exceptions=True)
+        if isinstance(outcome, Exception):
+            raise outcome
 
     async def _receive(self, ws: aiohttp.ClientWebSocketResponse) -> None:
         while True:

@@ -1,7 +1,7 @@
 // Logs: one JSON object per line on stderr, written by a thread of its own; a full queue drops the oldest
-// line and counts it, it never blocks. A field's name comes from the allow-list below (checked by the
-// compiler), so that content, tokens, mail addresses and phone numbers have no field to stand in.
-// Thread-safe.
+// line and counts it, as it does one that stderr refuses; it never blocks. A field's name comes from the
+// allow-list below (checked by the compiler), so that content, tokens, mail addresses and phone numbers have
+// no field to stand in. Thread-safe.
 #pragma once
 
 #include <supd/base/ids.hpp>
@@ -75,12 +75,12 @@ void error(std::string_view event, Fields fields = {});
 /// Makes spdlog's default logger (and so every spdlog::warn(...) in the tree) write such lines too. Call
 /// once, early in main; before it, lines are written synchronously. Throws nothing that matters.
 void start();
-/// Writes out what is queued and goes back to synchronous lines.
+/// Writes out what is queued (two seconds at most when nobody reads) and goes back to synchronous lines.
 void finish();
 /// debug, info, warn, error; false when the word is none of them.
 bool set_level(std::string_view name);
 bool enabled(Level level) noexcept;
-/// Lines lost because the queue was full.
+/// Lines lost because the queue was full or stderr took them not.
 std::uint64_t dropped() noexcept;
 
 inline constexpr std::size_t kQueueLines = 4096;
