@@ -48,8 +48,9 @@ OWNERS = [
 # Everything else of others that a public header may name.
 PUBLIC_THIRD_PARTY = ("boost/asio", "boost/system/", "nlohmann/")
 # What names files of the tree: their code spans are looked up.
-DOCUMENTS = ("README.md", "docs/adding-an-endpoint.md", "docs/architecture.md", "docs/benchmarks.md", "docs/features.md",
-             "docs/style.md", "tests/rig/README.md")
+DOCUMENTS = ("README.md", "docs/adding-an-endpoint.md", "docs/architecture.md", "docs/backup.md", "docs/benchmarks.md", "docs/deploy.md",
+             "docs/doctor.md", "docs/features.md", "docs/install.md", "docs/scaling.md", "docs/style.md", "docs/systemd.md",
+             "tests/rig/README.md")
 SPAWNERS = {"async", "app"}
 HUB_CALL = re.compile(r"\bhub\w*(?:\(\))?\s*(?:\.|->)\s*publish\w*\s*\(")
 HUB_FILES_NOT = ("store*", "wire*", "module.*", "routes.*", "jobs.*")

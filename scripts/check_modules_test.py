@@ -100,6 +100,8 @@ class Rules(unittest.TestCase):
         self.planted("R8", {"docs/architecture.md": "`src/gone`\n"})
         self.planted("R8", {"README.md": "`src/gone`\n"})
         self.planted("R8", {"docs/style.md": "[gone](gone.md)\n"})
+        self.planted("R8", {"docs/install.md": "`scripts/gone.sh`\n"})
+        self.planted("R8", {"docs/scaling.md": "`docker/gone.yaml`\n"})
         self.planted("R8", {"tests/rig/README.md": "`gone.py`\n"})
         self.clean({"docs/style.md": "[order](modules.txt), [it](architecture.md#1-it), [far](https://example.org/x.md)\n"})
         self.planted("R8", {"src/stories/x.cpp": ""})

@@ -49,6 +49,15 @@ read_settings
 [ "$(setting_of SUPD_UID)" = "$(id -u)" ] ||
     warn "SUPD_UID in .env is $(setting_of SUPD_UID), and you are $(id -u): the containers cannot read what you own"
 
+# What an image that compose itself builds says of its source; a deployment finds it out by itself.
+version=$(source_version) commit=$(source_commit)
+if [ "$(setting_of SUPD_VERSION) $(setting_of SUPD_COMMIT)" != "$version $commit" ] || [ -z "$(setting_of SUPD_CREATED)" ]; then
+    write_setting SUPD_VERSION "$version"
+    write_setting SUPD_COMMIT "$commit"
+    write_setting SUPD_CREATED "$(date -u +%FT%TZ)"
+    made+=("SUPD_VERSION, SUPD_COMMIT and SUPD_CREATED in .env")
+fi
+
 # --- folders ----------------------------------------------------------------------------------------------------------
 
 install -d -m 700 "$secrets" "$var/deploy" "$var/snapshots" "$var/backups" "$var/letsencrypt"

@@ -19,10 +19,11 @@ def plain(value: object) -> str:
     return DEFAULT.sub(r"\1", str(value))
 
 
-def entry(service: dict, published: list[str]) -> dict:
+def entry(file: str, service: dict, published: list[str]) -> dict:
     networks = service.get("networks", [])
     check = service.get("healthcheck", {})
     return {
+        "file": file,
         "image": plain(service["image"]),
         "profiles": service["profiles"],
         "networks": sorted(networks),
@@ -30,7 +31,7 @@ def entry(service: dict, published: list[str]) -> dict:
         if isinstance(networks, dict) and isinstance(networks.get("app"), dict) else None,
         "published": published,
         "after": sorted(service.get("depends_on", {})),
-        "health": None if check.get("disable") else " ".join(plain(word) for word in check["test"][1:]),
+        "health": " ".join(plain(word) for word in check["test"][1:]) if "test" in check else None,
         "memory": plain(service["mem_limit"]),
         "cpus": plain(service["cpus"]),
         "secrets": sorted(each if isinstance(each, str) else each["source"] for each in service.get("secrets", [])),
@@ -39,10 +40,12 @@ def entry(service: dict, published: list[str]) -> dict:
 
 
 def main() -> int:
-    services = yaml.safe_load((DOCKER / "compose.yaml").read_text())["services"]
-    publish = yaml.safe_load((DOCKER / "compose.publish.yaml").read_text())["services"]
-    registry = {name: entry(service, [plain(port) for port in publish.get(name, {}).get("ports", [])])
-                for name, service in sorted(services.items())}
+    files = {path.name: yaml.safe_load(path.read_text())["services"] for path in sorted(DOCKER.glob("compose*.yaml"))}
+    publish = files["compose.publish.yaml"]
+    # An overlay may bring services of its own; what has no image adds to one that is there.
+    registry = {name: entry(file, service, [plain(port) for port in publish.get(name, {}).get("ports", [])])
+                for file, services in files.items() for name, service in services.items() if "image" in service}
+    registry = dict(sorted(registry.items()))
     print(json.dumps({"services": registry}, indent=2))
     return 0
 

@@ -53,8 +53,16 @@ def test_a_step_can_be_run(name: str, step: dict) -> None:
 def test_what_is_deployed_was_tested() -> None:
     runs = {name: "\n".join(step.get("run", "") for step in job["steps"]) for name, job in JOBS.items()}
     assert "scripts/test" in runs["test"] and "SUPD_BINARY=prebuilt" in runs["image"] and "scripts/test" not in runs["production"]
+    uploaded = next(step["with"] for step in JOBS["test"]["steps"] if step.get("with", {}).get("name") == "supd")
+    assert uploaded["path"] == "build/release/src/supd"
     for name in ("staging", "production"):
         assert f"scripts/deploy.sh {name}" in runs[name] and 'git checkout --detach "$GITHUB_SHA"' in runs[name]
+        steps = JOBS[name]["steps"]
+        download, deploy = (next(place for place, step in enumerate(steps) if is_it(step)) for is_it in (
+            lambda step: step.get("uses", "").startswith("actions/download-artifact@"), lambda step: "scripts/deploy.sh" in step.get("run", "")))
+        assert download < deploy, "the binary that was tested is deployed, not a second build"
+        assert steps[download]["with"] == {"name": uploaded["name"], "path": "/srv/supd/" + uploaded["path"].removesuffix("/supd")}
+        assert steps[deploy]["env"]["SUPD_BINARY_FROM"] == "prebuilt" and "chmod +x build/release/src/supd" in steps[deploy]["run"]
     version = re.search(r"sed -n '(s/[^']+)'", runs["image"])[1]
     out = subprocess.run(["sed", "-n", version, "CMakeLists.txt"], cwd=REPOSITORY, capture_output=True, text=True, timeout=20).stdout
     assert re.fullmatch(r"\d+\.\d+\.\d+\n", out)

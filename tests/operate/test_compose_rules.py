@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from rig.daemon import REPOSITORY
+from rig.daemon import REPOSITORY, find_binary
 
 DOCKER = REPOSITORY / "docker"
 COMPOSE = yaml.safe_load((DOCKER / "compose.yaml").read_text())
@@ -70,7 +71,7 @@ def test_secrets_are_files_that_setup_makes() -> None:
     services = [(name, service) for file in files for name, service in file["services"].items()]
     for name, secret in declared.items():
         file = secret["file"].rsplit("/", 1)[1]
-        assert secret["file"].startswith("${SUPD_HOME:-..}/secrets/") and f"\nsecret {file} " in setup, name
+        assert secret["file"].startswith("${SUPD_HOME:-..}/secrets/") and re.search(rf"^(?:optional_)?secret {re.escape(file)}\b", setup, re.M), name
     used = {each if isinstance(each, str) else each["source"] for _, service in services for each in service.get("secrets", [])}
     assert used == set(declared)
     for name, service in services:
@@ -115,19 +116,49 @@ def test_the_key_of_the_copies_is_not_where_the_net_is() -> None:
 
 
 def test_settings_are_explained() -> None:
-    """Every setting that has no default in the compose files, and every one in .env.example, is used."""
+    """.env.example has every setting that the compose files or the scripts read, and no other."""
     example = (REPOSITORY / ".env.example").read_text()
     offered = set(re.findall(r"^([A-Z0-9_]+)=", example, re.M))
-    text = "".join(path.read_text() for path in [*DOCKER.glob("compose*.yaml"), *(REPOSITORY / "scripts").glob("*.sh"),
-                                                 *(REPOSITORY / "scripts/deploy").glob("*.sh")])
-    unused = {name for name in offered if name not in text and not name.startswith("COMPOSE_")}
+    compose = "".join(path.read_text() for path in DOCKER.glob("compose*.yaml"))
+    scripts = "".join(path.read_text() for path in [*(REPOSITORY / "scripts").glob("*.sh"), *(REPOSITORY / "scripts/deploy").glob("*.sh")])
+    unused = {name for name in offered if name not in compose + scripts and not name.startswith("COMPOSE_")}
     assert not unused
-    required = set(re.findall(r"\$\{([A-Z][A-Z0-9_]+):\?", text))
-    assert required <= offered | {"EXTERNAL_NETWORK"}
+    read = set(re.findall(r"(?<!\$)\$\{([A-Z][A-Z0-9_]+)", compose)) | set(re.findall(r"\$\{([A-Z][A-Z0-9_]+):[-?+]", scripts))
+    assert {"SUPD_UID", "FOREIGN_NGINX_TEST", "NGINX_WORKERS", "GRAFANA_PORT", "EXTERNAL_NETWORK"} <= read
+    explained = {name for name in read if name.endswith("_IMAGE") or name.startswith("SUPD__")}  # each service's; supd's own
+    of_the_caller = {"SUPD_HOME", "SUPD"}  # where .env is; which program scripts/backup.sh runs
+    assert read - offered - explained - of_the_caller == set()
+
+
+def test_an_image_says_what_it_is_made_of() -> None:
+    arguments = SERVICES["supd-blue"]["build"]["args"]
+    for name in ("VERSION", "COMMIT", "CREATED"):
+        assert arguments[name].startswith(f"${{SUPD_{name}:-")
+    build, runtime = re.search(r"AS build\n(.*?)\nFROM .*AS runtime\n(.*)", (DOCKER / "Dockerfile").read_text(), re.S).groups()
+    assert re.search(r"^ARG COMMIT=unknown\n(?:.*\n)*?.*-DSUPD_COMMIT=\$COMMIT", build, re.M), "a binary that is built here knows its commit"
+    assert build.index("ARG COMMIT") > build.index("install-deps run"), "a new commit would install everything anew"
+    assert all(f"ARG {name}=" in runtime for name in ("VERSION", "COMMIT", "CREATED"))
+
+
+def test_the_image_has_the_libraries_of_the_binary_and_no_other() -> None:
+    if not shutil.which("dpkg") or not shutil.which("ldd"):
+        pytest.skip("no Debian")
+    needed = re.findall(r"\(NEEDED\).*\[(.*)\]", subprocess.run(["readelf", "-d", find_binary()], capture_output=True, text=True, check=True).stdout)
+    paths = dict(re.findall(r"(\S+) => (/\S+)", subprocess.run(["ldd", find_binary()], capture_output=True, text=True, check=True).stdout))
+    packages = set()
+    for library in needed:
+        # A file of /usr/lib may be known as one of /lib.
+        found = subprocess.run(["dpkg", "-S", f"*{paths[library].removeprefix('/usr')}"], capture_output=True, text=True, check=True).stdout
+        packages |= {line.split(":")[0] for line in found.splitlines()}
+    of_every_image = {"libc6", "libgcc-s1", "libstdc++6"}
+    installed = re.search(r"apt-get install -y -q --no-install-recommends (ca-certificates .*?);", (DOCKER / "Dockerfile").read_text(), re.S)[1]
+    assert set(installed.replace("\\", " ").split()) == packages - of_every_image | {"ca-certificates"}
 
 
 def test_the_service_registry_is_current() -> None:
     made = subprocess.run([sys.executable, REPOSITORY / "scripts/deploy/registry.py"], capture_output=True, text=True, check=True)
+    exporters = set(OVERLAYS["compose.exporters.yaml"]["services"])
+    assert set(json.loads(made.stdout)["services"]) == set(SERVICES) | exporters and len(exporters) == 3
     assert json.loads(made.stdout) == json.loads((DOCKER / "services.json").read_text()), \
         "run scripts/deploy/registry.py >docker/services.json"
 

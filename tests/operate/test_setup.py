@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -50,6 +51,9 @@ def test_setup_twice(home: Path, not_root: dict) -> None:
     uid = not_root.get("user", os.geteuid())
     assert f"S3_ACCESS_KEY={(home / 'secrets/s3_access_key').read_text().strip()}" in env
     assert f"SUPD_UID={uid}" in env and "SUPD_ENVIRONMENT=staging" in env and "SERVER_NAME=chat.example.org" in env
+    values = dict(line.split("=", 1) for line in env if re.match("[A-Z]", line))
+    assert re.fullmatch(r"\d+\.\d+\.\d+", values["SUPD_VERSION"]) and re.fullmatch(r"unknown|[0-9a-f]{12}(-dirty)?", values["SUPD_COMMIT"])
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", values["SUPD_CREATED"])
     certificate = subprocess.run(["openssl", "x509", "-in", home / "var/tls/certificate.pem", "-noout", "-ext", "subjectAltName"],
                                  capture_output=True, text=True, check=True).stdout
     assert "DNS:chat.example.org" in certificate and "DNS:localhost" in certificate
