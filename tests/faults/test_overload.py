@@ -12,6 +12,7 @@ import pytest
 
 from rig.client import PASSWORD, Account, Closed, Rest, a_chat, a_name, a_user, an_id
 from rig.daemon import Daemon, shared_secret
+from rig.nodes import metric
 from rig.postgres import PostgresCluster
 from rig.raw_http import RawConnection, text
 
@@ -20,6 +21,9 @@ DEVICES_OF_ONE = 20
 SLOW_READERS = 50 if LONG else 12
 SLOW_RUN_S = 120 if LONG else 15
 SLOW_CLOSED_S = 30.0
+# When a reader that was cut reads on: at once, and when a close that is only waiting for its answer has been given up.
+READS_ON_AFTER_S = (0.0, 4.0)
+TEXT, CLOSE, TOO_SLOW = 1, 8, 4408
 # Readers that come back and are checked entry by entry: all of the short run.
 RETURNING = 12
 MIB = 1024 * 1024
@@ -65,14 +69,7 @@ async def test_slow_readers_are_cut_and_return_without_a_gap(daemon: Daemon) -> 
         base = (await writer.get(f"chats/{chat}"))["last_seq"]
         stuck: list[RawConnection] = []
         for each in slow:
-            connection = RawConnection(daemon.url, receive_buffer=4096)
-            await connection.__aenter__()
-            assert (await connection.upgrade()).status == 101
-            await connection.send(text({"type": "authenticate", "ref": "1", "data": {"token": each.access_token,
-                                                                                    "cursor": None}}))
-            connection.reader._limit = 1  # noqa: SLF001  from here on nothing is taken from the socket
-            connection.writer.transport.pause_reading()
-            stuck.append(connection)
+            stuck.append(await a_stuck_reader(daemon, each))
         before = resident(daemon)
         latencies, highest, sent, sent_at = [], before, 0, {}
         body = "s" * 3000
@@ -110,11 +107,69 @@ async def test_slow_readers_are_cut_and_return_without_a_gap(daemon: Daemon) -> 
                 assert sorted(set(seqs)) == list(range(base + 1, last["seq"] + 1))
 
 
-async def was_cut(connection: RawConnection) -> bool:
-    """Reads on: whatever was buffered, then the end."""
+async def a_stuck_reader(daemon: Daemon, account: Account) -> RawConnection:
+    """A socket that is live, and of which nothing is taken from here on."""
+    connection = RawConnection(daemon.url, receive_buffer=4096)
+    await connection.__aenter__()
+    assert (await connection.upgrade()).status == 101
+    await connection.send(text({"type": "authenticate", "ref": "1", "data": {"token": account.access_token,
+                                                                            "cursor": None}}))
+    while json.loads((await connection.frame())[1])["type"] != "caught_up":
+        pass
+    connection.reader._limit = 1  # noqa: SLF001
+    connection.writer.transport.pause_reading()
+    return connection
+
+
+def read_on(connection: RawConnection) -> None:
     connection.reader._limit = 65536  # noqa: SLF001
     connection.writer.transport.resume_reading()
+
+
+async def was_cut(connection: RawConnection) -> bool:
+    """Reads on: whatever was buffered, then the end."""
+    read_on(connection)
     return await connection.closed(SLOW_CLOSED_S)
+
+
+async def test_a_slow_reader_that_reads_on_sees_why_it_was_cut(daemon: Daemon) -> None:
+    """What it was sent is a beginning without a hole, then comes the close frame: at once, and also when it takes longer
+    to read on than another close would wait."""
+    async with Rest(daemon.url) as rest:
+        writer, *slow = [await a_user(rest) for _ in range(1 + len(READS_ON_AFTER_S))]
+        chat = (await a_chat(writer, *slow))["id"]
+        stuck = [await a_stuck_reader(daemon, each) for each in slow]
+        body = "s" * 16_000
+
+        async def cut() -> float:
+            return await metric(daemon, 'websocket_closes_total{code="4408"}', absent=0)
+
+        async def seen(connection: RawConnection, after_s: float) -> tuple[list[int], int | None]:
+            """The seqs of the messages that it gets, and the code of the close frame behind them."""
+            await asyncio.sleep(after_s)
+            read_on(connection)
+            seqs = []
+            while (frame := await connection.frame(SLOW_CLOSED_S)) is not None:
+                if frame[0] == CLOSE:
+                    return seqs, int.from_bytes(frame[1][:2], "big")
+                said = json.loads(frame[1]) if frame[0] == TEXT else {}
+                if said.get("type") == "message":
+                    seqs.append(said["seq"])
+            return seqs, None
+
+        async with writer.socket() as socket:
+            until = time.monotonic() + SLOW_CLOSED_S
+            sent = []
+            while await cut() < len(stuck):
+                assert time.monotonic() < until, f"{len(sent)} messages of {len(body)} bytes cut nobody"
+                sent += [ack["seq"] for ack in await asyncio.gather(*(socket.message(chat, body) for _ in range(20)))]
+        ended = await asyncio.gather(*(seen(connection, after_s) for connection, after_s in zip(stuck, READS_ON_AFTER_S)))
+        for after_s, (seqs, code) in zip(READS_ON_AFTER_S, ended):
+            print(f"read on after {after_s} s: {len(seqs)} of {len(sent)} messages, closed with {code}")
+            assert seqs and seqs == sorted(sent)[:len(seqs)] and len(seqs) < len(sent)
+        assert [code for _, code in ended] == [TOO_SLOW] * len(ended)
+        for connection in stuck:
+            await connection.__aexit__()
 
 
 async def test_connect_storm(daemon: Daemon) -> None:
