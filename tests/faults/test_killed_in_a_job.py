@@ -19,7 +19,7 @@ from rig.nodes import metric
 from rig.postgres import PostgresCluster, chat_locked
 
 LONG = os.environ.get("SUPD_LONG") == "1"
-ROUNDS = 100 if LONG else 2
+ROUNDS = 100 if LONG else 1
 SOON_S = 1.0  # what is left of the lease
 MESSAGES = 40
 RATE = float(os.environ.get("SUPD_RATE", "100"))
