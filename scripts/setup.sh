@@ -58,6 +58,21 @@ if [ "$(setting_of SUPD_VERSION) $(setting_of SUPD_COMMIT)" != "$version $commit
     made+=("SUPD_VERSION, SUPD_COMMIT and SUPD_CREATED in .env")
 fi
 
+# Read by compose for the containers of supd, which get no more of .env than compose.yaml says.
+if [ ! -e "$home/supd.env" ]; then
+    (umask 077 && cat >"$home/supd.env") <<'E'
+# Keys of supd that have no setting in .env, as SUPD__SECTION__KEY=value, one a line, e.g.
+#   SUPD__DATABASE__POOL_SIZE=16
+# config/supd.example.toml explains each. Then deploy (scripts/deploy.sh), or `docker compose up -d`. No secrets: those are
+# files in secrets/. What docker/compose.yaml itself sets (mode, name, addresses, data folder) cannot be changed here.
+
+# Without the # once something is in secrets/jwt_previous_secrets or secrets/replica_urls, one a line.
+#SUPD__AUTH__JWT_PREVIOUS_SECRETS_FILE=/run/secrets/jwt_previous_secrets
+#DATABASE_REPLICA_URLS_FILE=/run/secrets/replica_urls
+E
+    made+=(supd.env)
+fi
+
 # --- folders ----------------------------------------------------------------------------------------------------------
 
 install -d -m 700 "$secrets" "$var/deploy" "$var/snapshots" "$var/backups" "$var/letsencrypt"
@@ -104,6 +119,10 @@ secret backup_key "supd-backup-key-1 $(random_text 32)"
 secret livekit_keys "supd: $(random_text $SECRET_BYTES)"
 secret turn_secret "$(random_text $SECRET_BYTES)"
 secret grafana_password "$(random_text $PASSWORD_BYTES)"
+# Lists that are empty until somebody writes into them; supd.env then names them to supd.
+optional_secret() { [ -e "$secrets/$1" ] || (umask 077 && : >"$secrets/$1"); }
+optional_secret jwt_previous_secrets
+optional_secret replica_urls
 chmod 600 "$secrets"/*
 # The id of the key, which is no secret, is told to supd by its environment.
 if [ -z "$(setting_of S3_ACCESS_KEY)" ]; then

@@ -2,6 +2,7 @@
 #include "trace_export.hpp"
 
 #include <supd/cache/url.hpp>
+#include <supd/db/server.hpp>
 #include <supd/net/address.hpp>
 
 #include <boost/asio/ip/address.hpp>
@@ -10,6 +11,7 @@
 #include <array>
 #include <cmath>
 #include <fstream>
+#include <optional>
 #include <set>
 #include <stdexcept>
 
@@ -28,9 +30,10 @@ constexpr std::array kPlaceholders = {"secret",   "changeme", "change-me",   "ch
                                       "password", "example",  "your-",       "your_",     "insecure",
                                       "default",  "develop",  "placeholder", "replace",   "12345678",
                                       "qwerty",   "letmein",  "test-",       "testing"};
-constexpr std::array kDefaultPasswords = {"postgres",  "password", "secret", "changeme",
-                                          "change-me", "supd",     "admin",  "root",
-                                          "test",      "1234",     "123456", "example"};
+// In lower case.
+constexpr std::array kDefaultPasswords = {
+    "postgres", "password", "secret",   "changeme", "change-me", "change_me", "supd",    "admin",     "root",
+    "redis",    "valkey",   "foobared", "test",     "1234",      "123456",    "example", "minioadmin"};
 
 std::string lower(std::string_view text) {
     std::string result(text);
@@ -93,15 +96,26 @@ bool readable(const std::string& path) {
     return std::ifstream(path).good();
 }
 
-// postgresql://user:PASSWORD@host/database
-std::string password_of_url(const std::string& url) {
-    const auto scheme = url.find("://");
-    if (scheme == std::string::npos) return "";
-    const auto authority = url.substr(scheme + 3, url.find_first_of("/?", scheme + 3) - scheme - 3);
-    const auto at = authority.rfind('@');
-    if (at == std::string::npos) return "";
-    const auto colon = authority.find(':');
-    return colon < at ? authority.substr(colon + 1, at - colon - 1) : "";
+// None: it is no connection string.
+std::optional<std::string> database_password(const std::string& url) {
+    try {
+        return db::password_of(url);
+    } catch (const db::ServerError&) {
+        return std::nullopt;
+    }
+}
+
+std::optional<cache::Url> redis_url(const std::string& url) {
+    if (url.empty()) return std::nullopt;
+    try {
+        return cache::parse_url(url);
+    } catch (const std::invalid_argument&) {
+        return std::nullopt;
+    }
+}
+
+bool default_password(std::string_view password) {
+    return std::ranges::find(kDefaultPasswords, lower(password)) != kDefaultPasswords.end();
 }
 
 class Check {
@@ -141,10 +155,14 @@ private:
         const std::string& url = config_.database.url.reveal();
         if (!url.empty() && !postgres_url(url)) {
             fault("database.url must begin with postgresql://");
+        } else if (!url.empty() && !database_password(url)) {
+            fault("database.url is not a valid connection string");
         }
         for (const auto& replica : config_.database.replica_urls) {
             if (!postgres_url(replica.reveal()))
                 fault("database.replica_urls: one does not begin with postgresql://");
+            else if (!database_password(replica.reveal()))
+                fault("database.replica_urls: one is not a valid connection string");
         }
         if (url.empty() && !config_.database.replica_urls.empty())
             fault("database.replica_urls needs database.url");
@@ -209,10 +227,7 @@ private:
                 fault("auth.jwt_previous_secrets: one " + why + ", which production mode refuses");
             }
         }
-        const std::string password = lower(password_of_url(config_.database.url.reveal()));
-        if (std::ranges::find(kDefaultPasswords, password) != kDefaultPasswords.end()) {
-            fault("database.url has a default password, which production mode refuses");
-        }
+        default_passwords();
         if (!config_.rate_limit.enabled) fault("rate_limit.enabled = false is for development mode only");
         if (config_.auth.password_hash != "moderate") {
             fault("auth.password_hash = " + config_.auth.password_hash + " is for development mode only");
@@ -223,6 +238,25 @@ private:
                 "or "
                 "server.trusted_proxies");
         }
+    }
+
+    // What cannot be read is a fault already, of shapes().
+    void default_passwords() {
+        const auto refuse = [&](const std::string& key) {
+            fault(key + " has a default password, which production mode refuses");
+        };
+        if (default_password(database_password(config_.database.url.reveal()).value_or("")))
+            refuse("database.url");
+        for (const auto& replica : config_.database.replica_urls) {
+            if (default_password(database_password(replica.reveal()).value_or("")))
+                refuse("database.replica_urls: one");
+        }
+        const auto redis = redis_url(config_.redis.url.reveal());
+        if (redis && (default_password(redis->password.reveal()) ||
+                      default_password(redis->sentinel_password.reveal())))
+            refuse("redis.url");
+        if (default_password(config_.s3.secret_key.reveal()))
+            fault("s3.secret_key is a default password, which production mode refuses");
     }
 
     const Config& config_;

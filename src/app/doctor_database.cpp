@@ -14,7 +14,7 @@
 namespace supd::app {
 namespace {
 
-constexpr std::int64_t kOldestVersion = 140'000;
+constexpr std::int64_t kOldestVersion = 150'000;
 constexpr std::int64_t kWriterConnections = 2;
 constexpr double kWAgeWarns = 10;  // seconds; cursors stand still meanwhile
 constexpr double kWAgeFails = 60;
@@ -48,7 +48,7 @@ Judgement must_be_on(const std::string& name, const std::string& value, const st
 Judgement judge_version(const DatabaseFacts& facts, const Config&) {
     const std::string found = "PostgreSQL " + facts.version;
     if (facts.version_num >= kOldestVersion) return all_well(found);
-    return fails(found + " is older than 14", "upgrade PostgreSQL to 14 or later");
+    return fails(found + " is older than 15", "upgrade PostgreSQL to 15 or later");
 }
 
 Judgement judge_fsync(const DatabaseFacts& facts, const Config&) {

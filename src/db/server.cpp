@@ -80,6 +80,12 @@ std::string database_of(const std::string& url) {
     return found == all.end() ? "" : found->second;
 }
 
+std::string password_of(const std::string& url) {
+    const auto all = parsed(url);
+    const auto found = all.find("password");
+    return found == all.end() ? "" : found->second;
+}
+
 struct Server::Impl {
     explicit Impl(const std::string& url) : session(conninfo_with(url, {})) {
         session.script(

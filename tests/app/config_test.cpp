@@ -213,6 +213,45 @@ TEST_F(ConfigTest, ProductionRefusesWhatIsWeak) {
     }
 }
 
+TEST_F(ConfigTest, ProductionRefusesDefaultPasswordsHoweverTheyAreWritten) {
+    const auto with = [&](const std::string& name, const std::string& value) {
+        auto environment = production();
+        environment[name] = value;
+        return faults("", environment);
+    };
+    for (const char* url :
+         {"postgresql://supd:postgres@db/supd", "host=db user=supd password=postgres dbname=supd",
+          "host=db password = 'Postgres'", "postgresql://supd@db/supd?password=postgres",
+          "postgresql://supd:changem%65@db/supd", "postgresql://supd:changeme@one,two/supd"}) {
+        EXPECT_THAT(with("DATABASE_URL", url), ElementsAre("database.url has a default password, which "
+                                                           "production mode refuses"))
+            << url;
+        EXPECT_THAT(with("DATABASE_REPLICA_URLS", std::string("host=one password=p9Xk ") + "," + url),
+                    Contains(HasSubstr("default password")))
+            << url;
+    }
+    for (const char* url :
+         {"redis://:changeme@redis:6379", "redis://supd:%63hangeme@redis", "rediss://:foobared@redis",
+          "redis+sentinel://:p9Xk@one/main?sentinel_password=redis"}) {
+        EXPECT_THAT(with("REDIS_URL", url), ElementsAre(HasSubstr("redis.url has a default password")))
+            << url;
+    }
+    EXPECT_THAT(with("SUPD__S3__SECRET_KEY", "minioadmin"),
+                ElementsAre(HasSubstr("s3.secret_key is a default password")));
+    for (const auto& [name, good] :
+         {std::pair("DATABASE_URL", "host=db user=postgres password=p9Xk dbname=postgres"),
+          std::pair("DATABASE_URL", "postgresql://postgres@db/postgres"),
+          std::pair("DATABASE_URL", "service=supd"), std::pair("REDIS_URL", "redis://redis:6379/1"),
+          std::pair("REDIS_URL", "redis://redis:p9Xk@redis"), std::pair("SUPD__S3__SECRET_KEY", "p9XkQ2"),
+          std::pair("DATABASE_REPLICA_URLS", "postgresql://supd:p9Xk@two/supd")}) {
+        EXPECT_THAT(with(name, good), testing::IsEmpty()) << good;
+    }
+    EXPECT_THAT(faults("", {{"DATABASE_URL", "host=db password"}}),
+                Contains("database.url is not a valid connection string"));
+    EXPECT_THAT(faults("", {{"DATABASE_URL", "postgresql://u:p9Xk@h/d"}, {"DATABASE_REPLICA_URLS", "a=b"}}),
+                Contains("database.replica_urls: one is not a valid connection string"));
+}
+
 TEST_F(ConfigTest, PrintShowsOriginsAndNoSecret) {
     auto environment = production();
     environment["SUPD__AUTH__JWT_PREVIOUS_SECRETS"] = kGoodSecret;

@@ -66,7 +66,7 @@ using Facts = DatabaseFacts;
 INSTANTIATE_TEST_SUITE_P(
     All, DoctorDatabaseFault,
     testing::Values(
-        Fault{"database.version", [](Facts& f) { f.version_num = 130'012; }, Verdict::failed},
+        Fault{"database.version", [](Facts& f) { f.version_num = 140'019; }, Verdict::failed},
         Fault{"database.writable", [](Facts& f) { f.standby = true; }, Verdict::failed},
         Fault{"database.writable", [](Facts& f) { f.read_only = true; }, Verdict::failed},
         Fault{"database.fsync", [](Facts& f) { f.fsync = "off"; }, Verdict::failed},

@@ -7,6 +7,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -197,16 +198,27 @@ def test_the_schema_refuses_what_would_not_run() -> None:
 
     assert not refused({})
     for change in ({"replicaCont": 3}, {"replicaCount": 0}, {"extraEnv": {"JWT_SECRET": "x"}}, {"extraEnv": {"SUPD__DATABASE__URL": "x"}},
+                   {"extraEnv": {"SUPD__AUTH__JWT_PREVIOUS_SECRETS": "x"}},
                    {"securityContext": {"readOnlyRootFilesystem": False, "allowPrivilegeEscalation": False}},
                    {"podSecurityContext": {"runAsNonRoot": False}}, {"podSecurityContext": {"runAsNonRoot": True, "runAsUser": 0}},
                    {"ingress": {"enabled": True, "hosts": []}}, {"config": {"name": "supd", "trustedProxies": []}}):
         assert refused(change), change
 
 
+def test_every_secret_that_serving_needs_has_a_value() -> None:
+    """extraEnv takes none, so a secret key without a value of its own could not be set at all."""
+    given = {variable["name"] for pod in pods(rendered("full")) for variable in pod["spec"]["containers"][0]["env"]}
+    refused = json.loads((CHART / "values.schema.json").read_text())["properties"]["extraEnv"]["propertyNames"]["not"]["pattern"]
+    keys = re.findall(r"^# Environment: (\w+)(?: or (\w+))?; with _FILE", (REPOSITORY / "config/supd.example.toml").read_text(), re.M)
+    unsettable = {names[0] for names in keys if re.search(refused, names[0]) and not {f"{name}_FILE" for name in names} & given}
+    assert len(keys) > 4 and unsettable == {"SUPD__S3__SECRET_KEY"}, "which only backups need"
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_supd_takes_the_environment(name: str, tmp_path: Path, binary: str) -> None:
     """The rendered variables, in production mode, with the secrets' files where they are mounted."""
-    contents = {"database-url": "postgresql://supd:f3kq9vT2mZx8@db.example/supd", "jwt-secret": shared_secret(), "redis-url": "rediss://redis.example:6379",
+    contents = {"database-url": "postgresql://supd:f3kq9vT2mZx8@db.example/supd", "jwt-secret": shared_secret(),
+                "jwt-previous-secrets": shared_secret()[::-1] + "\n", "redis-url": "rediss://redis.example:6379",
                 "redis-ca.crt": "-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n",
                 "replica-urls": "postgresql://supd:f3kq9vT2mZx8@standby.example/supd"}
     for file, text in contents.items():

@@ -14,6 +14,10 @@ supd_image
 for service in postgres redis nginx; do image_at_hand "$service"; done
 
 say "up"
+echo SUPD__DATABASE__POOL_SIZE=9 >>"$home/supd.env"
+head -c 48 /dev/urandom | base64 >"$home/secrets/jwt_previous_secrets"
+sed -i 's/^#\(SUPD__AUTH__JWT_PREVIOUS_SECRETS_FILE=\)/\1/' "$home/supd.env"
+docker compose config | grep -qE "COMMIT: ['\"]?$(sed -n 's/^SUPD_COMMIT=//p' "$home/.env")" || fail "an image that compose builds would not know its commit"
 docker compose up -d
 until_healthy postgres redis supd-blue nginx
 [ -z "$(container supd-green)" ] || fail "both colours were started"
@@ -22,6 +26,12 @@ say "what the containers may do"
 confined postgres redis supd-blue nginx
 docker inspect --format '{{json .Config.Labels}}' "$(container supd-blue)" | jq '{version: ."org.opencontainers.image.version", revision: ."org.opencontainers.image.revision", created: ."org.opencontainers.image.created"}'
 docker exec "$(container supd-blue)" cat /usr/share/supd/sbom.cdx.json | jq -r '"bill of materials: \(.components | length) packages"'
+
+say "what supd and its role may and know"
+in_container supd-blue /usr/bin/supd config print >"$home/var/printed"
+for line in 'pool_size = 9 ' 'jwt_previous_secrets = \["\*\*\*"\] '; do grep "^$line" "$home/var/printed" || fail "supd config print does not say $line"; done
+rm "$home/var/printed"
+[ "$(in_container postgres psql -U postgres -Atc "select pg_has_role('supd', 'pg_monitor', 'member')")" = t ] || fail "supd's role cannot look at the server"
 
 # Docker's log files, read as Alloy's container reads them (docker/monitoring/alloy.alloy): its root, who has no capability.
 say "the log"

@@ -130,6 +130,16 @@ def test_settings_are_explained() -> None:
     assert read - offered - explained - of_the_caller == set()
 
 
+def test_every_key_of_supd_can_be_set() -> None:
+    """supd.env has what compose.yaml does not name; setup.sh makes it."""
+    named = set(re.findall(r"^#(\w+_FILE=/run/secrets/\w+)$", (REPOSITORY / "scripts/setup.sh").read_text(), re.M))
+    assert named == {"SUPD__AUTH__JWT_PREVIOUS_SECRETS_FILE=/run/secrets/jwt_previous_secrets", "DATABASE_REPLICA_URLS_FILE=/run/secrets/replica_urls"}
+    for name in ("supd-blue", "supd-green", "supd-cli"):
+        assert SERVICES[name]["env_file"] == ["${SUPD_HOME:-..}/supd.env"]
+        assert not {"SUPD__DATABASE__POOL_SIZE", "SUPD__SERVER__MAX_CONNECTIONS", "DATABASE_REPLICA_URLS_FILE"} & set(SERVICES[name]["environment"]), "it would win"
+        assert {"jwt_previous_secrets", "replica_urls"} <= set(SERVICES[name]["secrets"])
+
+
 def test_an_image_says_what_it_is_made_of() -> None:
     arguments = SERVICES["supd-blue"]["build"]["args"]
     for name in ("VERSION", "COMMIT", "CREATED"):

@@ -16,6 +16,7 @@ from operate.machine import SCRIPTS, tool_path
 
 SECRETS = {"jwt_secret", "postgres_password", "supd_db_password", "database_url", "redis_password", "redis_url", "redis.conf",
            "s3_access_key", "s3_secret_key", "backup_key", "livekit_keys", "turn_secret", "grafana_password"}
+EMPTY_AT_FIRST = {"jwt_previous_secrets", "replica_urls"}
 
 
 @pytest.fixture
@@ -40,9 +41,10 @@ def test_setup_twice(home: Path, not_root: dict) -> None:
     first = setup(home, not_root, "--environment", "staging", "--server-name", "chat.example.org")
     assert first.returncode == 0, first.stderr
     made = {path.name for path in (home / "secrets").iterdir()}
-    assert made == SECRETS
+    assert made == SECRETS | EMPTY_AT_FIRST
+    assert all(((home / "secrets" / name).stat().st_size == 0) == (name in EMPTY_AT_FIRST) for name in made)
     assert (home / "secrets").stat().st_mode & 0o777 == 0o700
-    for path in [*(home / "secrets").iterdir(), home / ".env", home / "var/tls/key.pem"]:
+    for path in [*(home / "secrets").iterdir(), home / ".env", home / "supd.env", home / "var/tls/key.pem"]:
         assert path.stat().st_mode & 0o777 == 0o600, path
     texts = [(home / "secrets" / name).read_text() for name in ("jwt_secret", "postgres_password", "turn_secret", "redis_password")]
     assert len(set(texts)) == len(texts) and all(len(text) >= 32 for text in texts)
@@ -54,6 +56,10 @@ def test_setup_twice(home: Path, not_root: dict) -> None:
     values = dict(line.split("=", 1) for line in env if re.match("[A-Z]", line))
     assert re.fullmatch(r"\d+\.\d+\.\d+", values["SUPD_VERSION"]) and re.fullmatch(r"unknown|[0-9a-f]{12}(-dirty)?", values["SUPD_COMMIT"])
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", values["SUPD_CREATED"])
+    assert all(not line or line.startswith("#") for line in (home / "supd.env").read_text().splitlines()), "keys are the operator's"
+    with (home / "supd.env").open("a") as file:
+        file.write("SUPD__DATABASE__POOL_SIZE=16\n")
+    (home / "secrets/jwt_previous_secrets").write_text("a former one\n")
     certificate = subprocess.run(["openssl", "x509", "-in", home / "var/tls/certificate.pem", "-noout", "-ext", "subjectAltName"],
                                  capture_output=True, text=True, check=True).stdout
     assert "DNS:chat.example.org" in certificate and "DNS:localhost" in certificate

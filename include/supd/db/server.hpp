@@ -24,6 +24,8 @@ std::string conninfo_with(const std::string& url,
                           const std::vector<std::pair<std::string, std::string>>& keywords);
 /// The name of its database; empty when it names none.
 std::string database_of(const std::string& url);
+/// Its password; empty when it has none. What a password file or the environment adds is not looked at.
+std::string password_of(const std::string& url);
 /// Reached by a unix socket or the loopback, so most likely on this machine. False for what the environment
 /// or a service file decides.
 bool is_local(const std::string& url);

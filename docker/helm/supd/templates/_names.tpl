@@ -59,6 +59,9 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 - {name: SUPD__LOG__LEVEL, value: {{ .Values.config.logLevel | quote }}}
 - {name: DATABASE_URL_FILE, value: /run/secrets/supd/database-url}
 - {name: JWT_SECRET_FILE, value: /run/secrets/supd/jwt-secret}
+{{- if (.Values.secrets.jwtPrevious).name }}
+- {name: SUPD__AUTH__JWT_PREVIOUS_SECRETS_FILE, value: /run/secrets/supd/jwt-previous-secrets}
+{{- end }}
 {{- if .Values.secrets.redisUrl.name }}
 - {name: REDIS_URL_FILE, value: /run/secrets/supd/redis-url}
 {{- end }}
@@ -91,6 +94,11 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
       - secret:
           name: {{ .Values.secrets.jwtSecret.name }}
           items: [{key: {{ .Values.secrets.jwtSecret.key }}, path: jwt-secret}]
+      {{- if (.Values.secrets.jwtPrevious).name }}
+      - secret:
+          name: {{ .Values.secrets.jwtPrevious.name }}
+          items: [{key: {{ .Values.secrets.jwtPrevious.key }}, path: jwt-previous-secrets}]
+      {{- end }}
       {{- if .Values.secrets.redisUrl.name }}
       - secret:
           name: {{ .Values.secrets.redisUrl.name }}
