@@ -95,7 +95,7 @@ asio::awaitable<http::Reply> Module::get_sync(http::Request request) {
             next.page = at;
             co_return http::Reply::json(reply_text(next, true, events, {}));
         }
-        const auto page = co_await reader_.next_entries(rest, limit - events.size());
+        const auto page = co_await reader_.next_entries(user, rest, limit - events.size());
         for (const auto& entry : page) {
             events.emplace_back(entry.frame->json());
             bytes += events.back().size();
