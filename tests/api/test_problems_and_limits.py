@@ -173,6 +173,19 @@ async def test_long_paths_and_headers(server: Daemon) -> None:
 
 async def test_profile_fields_are_bounded(rest: Rest) -> None:
     ann = await a_user(rest)
+async def test_one_slash_at_the_end_is_the_same_route(rest: Rest) -> None:
+    ann, chat = await a_lonely_chat(rest)
+    plain, slashed = await ann.get("chats"), await ann.get("chats/")
+    assert slashed.expect(200).body == plain.body
+    assert (await ann.get(f"chats/{chat}/")).expect(200)["id"] == chat
+    (await ann.post("chats/", {"type": "group", "title": "t"})).expect(201)
+    for path in ("chats//", f"chats//{chat}", f"chats/{chat}//members"):
+        (await ann.get(path)).problem(404)
+    answer = await ann.request("PUT", "chats/", {})
+    answer.problem(405)
+    assert "POST" in answer.headers["Allow"]
+
+
     for field in ("display_name", "bio"):
         assert (await ann.patch("users/me", {field: "x" * 20_000})).status in (400, 413, 422), field
 
