@@ -162,6 +162,10 @@ TEST(Answers, SecurityHeadersAndCors) {
         EXPECT_NE(allowed.header("Access-Control-Allow-Headers").find(name), std::string::npos);
     EXPECT_EQ(loop.ask(preflight + "https://evil.example\r\n\r\n").header("Access-Control-Allow-Methods"),
               "");
+    const auto refused = loop.ask(get("/a", "Origin: https://app.example\r\nX-Request-Id: mine\r\n bad\r\n"));
+    EXPECT_EQ(refused.status, 400);
+    EXPECT_EQ(refused.header("Access-Control-Allow-Origin"), "https://app.example");
+    EXPECT_EQ(refused.header("X-Request-Id"), "mine");
     EXPECT_EQ(loop.ask("OPTIONS /nothing HTTP/1.1\r\nHost: x\r\n\r\n").status, 404);
     EXPECT_EQ(loop.ask("OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n").status, 204);
 }
