@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
 from rig.client import PASSWORD, Account, Reply, Rest, a_chat, a_name, a_user, an_id
-from rig.raw_http import exchange
 from rig.daemon import Daemon
+from rig.documents import document
+from rig.raw_http import exchange
 
 
 async def test_404_of_a_route_and_405_with_allow(rest: Rest) -> None:
@@ -296,3 +298,35 @@ async def test_fields_without_a_use_yet_are_known(rest: Rest) -> None:
                           (await rest.post("auth/register", {"username": a_name(), "password": PASSWORD, "invite": "x"}), "invite")):
         refusal = answer.problem(422)
         assert [error["field"] for error in refusal["errors"]] == [field]
+async def test_a_wrong_query_names_the_parameter(rest: Rest) -> None:
+    ann, chat = await a_lonely_chat(rest)
+    message = f"messages/{(await ann.send(chat))['id']}"
+    for method, path, params, field, code in (
+            ("GET", f"messages/chat/{chat}", {"before_seq": 1, "after_seq": 1}, "after_seq", "not_together"),
+            ("DELETE", message, {"for": "nobody"}, "for", "bad_format"),
+            ("DELETE", message, {"change_id": "x"}, "change_id", "bad_format"),
+            ("DELETE", f"chats/{chat}", {"change_id": "x"}, "change_id", "bad_format"),
+            ("DELETE", f"{message}/reactions", {}, "emoji", "required"),
+            ("GET", "sync", {"limit": "x"}, "limit", "wrong_type"),
+            ("GET", "chats", {"cursor": "x"}, "cursor", "bad_format"),
+            ("GET", "sync", {"cursor": "x"}, "cursor", "bad_format")):
+        problem = (await ann.request(method, path, params=params)).problem(400)
+        assert [(each["field"], each["code"]) for each in problem["errors"]] == [(f"query.{field}", code)], (path, problem)
+
+
+async def test_an_unknown_parameter_is_refused_everywhere(rest: Rest) -> None:
+    ann = await a_user(rest)
+    tried = 0
+    for path, item in document("openapi.yaml")["paths"].items():
+        for method in {"get", "post", "patch", "delete"} & item.keys():
+            if not path.startswith("/api/"):
+                continue  # asked by people and probes
+            body = {} if "requestBody" in item[method] else None
+            answer = await ann.request(method.upper(), re.sub(r"{\w+}", ann.id, path), body, params={"surprise": "1"})
+            problem = answer.problem(400, "unknown_field")
+            assert [each["field"] for each in problem["errors"]] == ["query.surprise"], (method, path)
+            tried += 1
+    assert tried > 30
+    (await ann.get("users/me")).expect(200)
+
+
