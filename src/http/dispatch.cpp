@@ -206,7 +206,7 @@ asio::awaitable<Reply> run_once(IdempotencyStore& store, const Route& route, Req
             Reply copy = reply;
             co_await store.finish(user, std::move(key), std::move(copy));
         } else {
-            co_await store.abandon(user, std::move(key));
+            co_await store.finish_unkept(user, std::move(key));
         }
     } catch (const std::exception& error) {
         base::log::warn("idempotency_not_kept",

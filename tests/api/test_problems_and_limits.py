@@ -224,6 +224,19 @@ async def test_an_idempotency_key_brings_no_deleted_message_back(rest: Rest) -> 
         assert b"canary" not in (await ann.post(path, body, headers=key)).expect(200).body
 
 
+async def test_an_idempotency_key_stays_with_its_request_though_the_answer_is_not_kept(rest: Rest) -> None:
+    ann, chat = await a_lonely_chat(rest)
+    headers = {"Idempotency-Key": an_id()}
+    body = {"id": an_id(), "chat_id": chat, "type": "text", "text": "once"}
+    first = (await ann.post("messages", body, headers=headers)).expect(201).json
+    (await ann.post("messages", body | {"text": "other"}, headers=headers)).problem(422, "idempotency_mismatch")
+    (await ann.post("chats", {"type": "group", "title": "t"}, headers=headers)).problem(422, "idempotency_mismatch")
+    for _ in range(2):
+        again = (await ann.post("messages", body, headers=headers)).expect(200)
+        assert again["seq"] == first["seq"] and "Idempotent-Replayed" not in again.headers
+    assert len((await ann.history(chat))["items"]) == 1
+
+
 LIMITS = set("""
     text_bytes attachments attachments_bytes mentions metadata_bytes expires_in_s_min expires_in_s_max edits emoji_bytes
     reactions_per_user reactions_per_message
