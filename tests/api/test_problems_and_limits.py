@@ -173,8 +173,6 @@ async def test_long_paths_and_headers(server: Daemon) -> None:
     assert long_header.status == 431
 
 
-async def test_profile_fields_are_bounded(rest: Rest) -> None:
-    ann = await a_user(rest)
 async def test_one_slash_at_the_end_is_the_same_route(rest: Rest) -> None:
     ann, chat = await a_lonely_chat(rest)
     plain, slashed = await ann.get("chats"), await ann.get("chats/")
@@ -188,6 +186,8 @@ async def test_one_slash_at_the_end_is_the_same_route(rest: Rest) -> None:
     assert "POST" in answer.headers["Allow"]
 
 
+async def test_profile_fields_are_bounded(rest: Rest) -> None:
+    ann = await a_user(rest)
     for field in ("display_name", "bio"):
         assert (await ann.patch("users/me", {field: "x" * 20_000})).status in (400, 413, 422), field
 
@@ -241,14 +241,17 @@ LIMITS = set("""
     text_bytes attachments attachments_bytes mentions metadata_bytes expires_in_s_min expires_in_s_max edits emoji_bytes
     reactions_per_user reactions_per_message
     chat_members chats_per_user chats_created people_added_at_once people_added_per_minute title_bytes context_type_bytes
-    context_id_bytes
+    context_id_bytes unread_look_back
     username_min username_max password_min password_max password_bytes display_name_max bio_max email_bytes phone_bytes devices
-    device_name_bytes
+    device_name_bytes identifier_bytes refresh_token_bytes
     page sync_page page_bytes account_body_bytes chat_body_bytes message_body_bytes body_bytes target_bytes header_bytes
     header_fields query_values json_depth json_values idempotency_key_bytes connections_per_address
-    rates_enforced api_per_minute api_burst auth_per_minute auth_burst message_per_minute message_burst
+    requests_per_connection connection_idle_s header_deadline_s body_deadline_s body_bytes_per_second request_deadline_s
+    answer_deadline_s
+    rates_enforced api_per_minute api_burst auth_per_minute auth_burst message_per_minute message_burst address_factor
+    sign_in_factor authenticate_timeout_s idle_timeout_s refused_frames ref_bytes type_bytes token_bytes cursor_bytes
     frame_bytes first_frame_bytes frame_fragments send_queue_frames send_queue_bytes presence_watched presence_per_second
-    presence_burst status_text_bytes typing_per_second typing_burst""".split())
+    presence_burst status_text_bytes typing_per_second typing_burst subscribes_per_second subscribes_burst""".split())
 
 
 async def test_every_limit_is_told(rest: Rest) -> None:
@@ -303,14 +306,6 @@ async def test_a_bad_cursor_has_one_code(rest: Rest) -> None:
         (await ann.get(path, params={"cursor": "nonsense"})).problem(400, "invalid_cursor")
 
 
-async def test_fields_without_a_use_yet_are_known(rest: Rest) -> None:
-    ann = await a_user(rest, invite=None)
-    login = {"identifier": ann.username, "password": PASSWORD}
-    (await rest.post("auth/login", login | {"totp": None})).expect(200)
-    for answer, field in ((await rest.post("auth/login", login | {"totp": "123456"}), "totp"),
-                          (await rest.post("auth/register", {"username": a_name(), "password": PASSWORD, "invite": "x"}), "invite")):
-        refusal = answer.problem(422)
-        assert [error["field"] for error in refusal["errors"]] == [field]
 async def test_a_wrong_query_names_the_parameter(rest: Rest) -> None:
     ann, chat = await a_lonely_chat(rest)
     message = f"messages/{(await ann.send(chat))['id']}"
@@ -343,3 +338,11 @@ async def test_an_unknown_parameter_is_refused_everywhere(rest: Rest) -> None:
     (await ann.get("users/me")).expect(200)
 
 
+async def test_fields_without_a_use_yet_are_known(rest: Rest) -> None:
+    ann = await a_user(rest, invite=None)
+    login = {"identifier": ann.username, "password": PASSWORD}
+    (await rest.post("auth/login", login | {"totp": None})).expect(200)
+    for answer, field in ((await rest.post("auth/login", login | {"totp": "123456"}), "totp"),
+                          (await rest.post("auth/register", {"username": a_name(), "password": PASSWORD, "invite": "x"}), "invite")):
+        refusal = answer.problem(422)
+        assert [error["field"] for error in refusal["errors"]] == [field]
