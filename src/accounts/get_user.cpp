@@ -7,6 +7,7 @@
 namespace supd::accounts {
 
 asio::awaitable<http::Reply> get_user(const Context& context, http::Request request) {
+    request.allow_query({});
     const auto caller = request.caller();
     const auto id = request.path_value("id") == "me" ? caller.user : request.path_id<base::UserId>("id");
     auto read = [&](db::Transaction& tx) { return store::find_user(tx, id); };

@@ -5,6 +5,7 @@
 namespace supd::accounts {
 
 asio::awaitable<http::Reply> log_out(const Context& context, http::Request request) {
+    request.allow_query({});
     const auto caller = request.caller();
     auto end = [&](db::Transaction& tx) {
         return store::revoke_session(tx, caller.user, caller.session, "logout");

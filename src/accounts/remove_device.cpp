@@ -5,6 +5,7 @@
 namespace supd::accounts {
 
 asio::awaitable<http::Reply> remove_device(const Context& context, http::Request request) {
+    request.allow_query({});
     const auto user_id = request.caller().user;
     const auto device = request.path_id<base::DeviceId>("id");
     auto remove = [&](db::Transaction& tx) -> std::optional<store::Revoked> {

@@ -5,6 +5,7 @@
 namespace supd::accounts {
 
 asio::awaitable<http::Reply> revoke_session(const Context& context, http::Request request) {
+    request.allow_query({});
     const auto user_id = request.caller().user;
     const auto session = request.path_id<base::SessionId>("id");
     auto end = [&](db::Transaction& tx) { return store::revoke_session(tx, user_id, session, "revoked"); };

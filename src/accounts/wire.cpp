@@ -4,6 +4,7 @@
 #include "profile_rules.hpp"
 
 #include <supd/accounts/limits.hpp>
+#include <supd/http/query.hpp>
 
 #include <nlohmann/json.hpp>
 
@@ -97,7 +98,7 @@ PageRequest read_page(const http::Request& request) {
     out.limit = static_cast<int>(request.query_integer("limit", kDefaultPage, 1, kMaxPage));
     if (const auto cursor = request.query_value("cursor")) {
         out.after = base::parse_uuid(*cursor);
-        if (!out.after) throw base::bad_request("invalid_cursor", "The cursor is not one of this list.");
+        if (!out.after) throw http::cursor_error();
     }
     return out;
 }

@@ -6,11 +6,13 @@
 #include <supd/chats/limits.hpp>
 #include <supd/crypto/password.hpp>
 #include <supd/http/limits.hpp>
+#include <supd/http/rate_limit.hpp>
 #include <supd/http/router.hpp>
 #include <supd/messages/limits.hpp>
 #include <supd/presence/limits.hpp>
 #include <supd/sync/sync.hpp>
 #include <supd/ws/frame_decoder.hpp>
+#include <supd/ws/limits.hpp>
 
 #include <nlohmann/json.hpp>
 
@@ -43,6 +45,7 @@ void add_chats(Limits& out) {
     out["title_bytes"] = chats::kMaxTitleBytes;
     out["context_type_bytes"] = chats::kMaxContextTypeBytes;
     out["context_id_bytes"] = chats::kMaxContextIdBytes;
+    out["unread_look_back"] = chats::kLookBack;
 }
 
 void add_accounts(Limits& out) {
@@ -57,6 +60,8 @@ void add_accounts(Limits& out) {
     out["phone_bytes"] = accounts::kMaxPhoneBytes;
     out["devices"] = accounts::kMaxDevicesPerUser;
     out["device_name_bytes"] = accounts::kMaxDeviceNameBytes;
+    out["identifier_bytes"] = accounts::kMaxIdentifierBytes;
+    out["refresh_token_bytes"] = accounts::kMaxRefreshTokenBytes;
 }
 
 void add_http(Limits& out, const Config& config) {
@@ -75,6 +80,13 @@ void add_http(Limits& out, const Config& config) {
     out["json_values"] = base::kMaxJsonValues;
     out["idempotency_key_bytes"] = http::kMaxIdempotencyKey;
     out["connections_per_address"] = config.server.max_connections_per_address;
+    out["requests_per_connection"] = http::kMaxRequestsPerConnection;
+    out["connection_idle_s"] = http::kIdleDeadline.count();
+    out["header_deadline_s"] = http::kHeaderDeadline.count();
+    out["body_deadline_s"] = http::kBodyGrace.count();  // and a second for each body_bytes_per_second
+    out["body_bytes_per_second"] = http::kMinBodyRate;
+    out["request_deadline_s"] = http::kRequestDeadline.count();
+    out["answer_deadline_s"] = http::kWriteDeadline.count();
 }
 
 void add_rates(Limits& out, const Config::RateLimit& rates) {
@@ -85,6 +97,9 @@ void add_rates(Limits& out, const Config::RateLimit& rates) {
     out["auth_burst"] = rates.auth_burst;
     out["message_per_minute"] = rates.message_per_minute;
     out["message_burst"] = rates.message_burst;
+    // Of what the users of an address share, and of one account's sign-ins from all addresses.
+    out["address_factor"] = http::RateLimitOptions().shared_address_factor;
+    out["sign_in_factor"] = accounts::kAllAddressesFactor;
 }
 
 void add_websocket(Limits& out, const Config& config) {
@@ -93,9 +108,18 @@ void add_websocket(Limits& out, const Config& config) {
     out["frame_fragments"] = ws::kMaxFragments;
     out["send_queue_frames"] = config.websocket.send_queue_frames;
     out["send_queue_bytes"] = config.websocket.send_queue_bytes;
+    out["authenticate_timeout_s"] = config.websocket.authenticate_timeout_s;
+    out["idle_timeout_s"] = config.websocket.idle_timeout_s;
+    out["refused_frames"] = ws::kMaxRefusals;
+    out["ref_bytes"] = ws::kMaxRef;
+    out["type_bytes"] = ws::kMaxType;
+    out["token_bytes"] = ws::kMaxToken;
+    out["cursor_bytes"] = ws::kMaxCursor;
     out["presence_watched"] = presence::kMaxWatched;
     out["presence_per_second"] = presence::kPresencePerSecond;
     out["presence_burst"] = presence::kPresenceBurst;
+    out["subscribes_per_second"] = presence::kSubscribesPerSecond;
+    out["subscribes_burst"] = presence::kSubscribesBurst;
     out["status_text_bytes"] = presence::kMaxStatusTextBytes;
     out["typing_per_second"] = presence::kTypingPerSecond;
     out["typing_burst"] = presence::kTypingBurst;

@@ -62,13 +62,16 @@ std::string server_json(const Config& config) {
 
 // Whom the server takes the client for, which only the client can check: behind a wrong proxy all are one.
 asio::awaitable<Reply> describe_client(Request request) {
+    request.allow_query({});
     nlohmann::ordered_json out;
     out["address"] = request.remote.to_string();
     out["secure"] = request.secure;
     co_return Reply::json(out.dump());
 }
 
-asio::awaitable<Reply> answer(Reply reply) {
+// Elsewhere than in the API people and probes ask, with all kinds of queries.
+asio::awaitable<Reply> answer(Request request, Reply reply) {
+    if (request.path.starts_with("/api/")) request.allow_query({});
     co_return reply;
 }
 
@@ -76,7 +79,7 @@ http::Handler constant(std::string type, std::string body) {
     Reply reply;
     reply.content_type = std::move(type);
     reply.body = std::move(body);
-    return [reply](Request) { return answer(reply); };
+    return [reply](Request request) { return answer(std::move(request), reply); };
 }
 
 }  // namespace

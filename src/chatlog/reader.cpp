@@ -35,7 +35,7 @@ asio::awaitable<std::optional<Missed>> Reader::missed(UserId user, std::optional
     co_return co_await database_.transact(db::Access::snapshot, std::ref(look));
 }
 
-asio::awaitable<std::vector<ws::ChatEvent>> Reader::next_entries(std::span<Missed::Range> ranges,
+asio::awaitable<std::vector<ws::ChatEvent>> Reader::next_entries(UserId user, std::span<Missed::Range> ranges,
                                                                  std::size_t limit) {
     const auto some = std::min(ranges.size(), kPageRanges);
     std::vector<Missed::Range> left(ranges.begin(), ranges.begin() + static_cast<std::ptrdiff_t>(some));
@@ -43,11 +43,13 @@ asio::awaitable<std::vector<ws::ChatEvent>> Reader::next_entries(std::span<Misse
     // One transaction: a device that was away has missed a little in many chats.
     auto look = [&](db::Transaction& tx) {
         std::size_t bytes = 0;
+        std::optional<UserId> reader;  // most have hidden nothing
+        if (store::hides_any(tx, user)) reader = user;
         for (auto& range : left) {
             if (out.size() >= limit || bytes >= kPageBytes) return;
             if (range.empty()) continue;
             const auto most = std::min(limit - out.size(), kPageEntries);
-            auto page = store::entries(tx, range.chat, range.after, range.upto, most);
+            auto page = store::entries(tx, range.chat, range.after, range.upto, most, reader);
             range.after = page.more ? page.events.back().seq : range.upto;
             for (auto& event : page.events) {
                 bytes += event.frame->json().size();

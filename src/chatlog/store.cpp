@@ -4,6 +4,8 @@
 #include <supd/chatlog/reader.hpp>
 #include <supd/crypto/content_hash.hpp>
 
+#include <nlohmann/json.hpp>
+
 #include <algorithm>
 #include <charconv>
 #include <cstring>
@@ -98,7 +100,7 @@ constexpr db::Statement kEntryChanges{
     "select c.seq, c.kind, case when c.kind = 'message_edited' and "
     "(select m.expires_at <= now() from messages m where m.id = c.message_id) "
     "then json_build_object('id', c.data->'id', 'text', null, 'edited_at', c.data->'edited_at', "
-    "'sender_id', c.data->'sender_id') else c.data end, array_to_string(c.users, ',') "
+    "'sender_id', c.data->'sender_id') else c.data end, array_to_string(c.users, ','), c.message_id "
     "from chat_changes c where c.chat_id = $1 and c.seq > $2 and c.seq <= $3 order by c.seq limit $4"};
 
 constexpr db::Statement kMovedHeads{
@@ -127,6 +129,26 @@ constexpr db::Statement kPrune{
     "with old as (delete from stream_marks where at < now() - make_interval(days => $1) returning w) "
     "update stream_state set horizon = greatest(horizon, (select max(w) from old)) where exists (select from "
     "old)"};
+
+constexpr std::string_view kEdited = "message_edited";
+
+std::map<MessageId, base::Millis> hidden_of(db::Transaction& tx, std::optional<UserId> reader,
+                                            const db::Rows& messages, const db::Rows& changes) {
+    if (!reader) return {};
+    std::vector<MessageId> ids;
+    for (const auto row : messages)
+        ids.push_back(row.id<MessageId>(0));
+    for (const auto row : changes)
+        if (row.view(1) == kEdited) ids.push_back(row.id<MessageId>(4));
+    if (ids.empty()) return {};
+    return store::hidden(tx, *reader, ids);
+}
+
+std::string without_text(std::string_view edited) {
+    auto data = nlohmann::json::parse(edited);
+    data["text"] = nullptr;
+    return data.dump();
+}
 
 std::vector<UserId> parse_users(std::string_view text) {
     std::vector<UserId> out;
@@ -291,10 +313,11 @@ std::vector<Range> missed(db::Transaction& tx, UserId user, std::uint64_t since_
 }
 
 ws::LogSource::Page entries(db::Transaction& tx, ChatId chat, std::int64_t after, std::int64_t upto,
-                            std::size_t limit) {
+                            std::size_t limit, std::optional<UserId> reader) {
     const auto cap = static_cast<std::int64_t>(limit) + 1;
     const auto messages = tx.exec(kEntryMessages, chat, after, upto, cap);
     const auto changes = tx.exec(kEntryChanges, chat, after, upto, cap);
+    const auto hidden = hidden_of(tx, reader, messages, changes);
     ws::LogSource::Page page;
     page.events.reserve(std::min(limit, messages.size() + changes.size()));
     std::size_t m = 0, c = 0, bytes = 0;
@@ -311,13 +334,22 @@ ws::LogSource::Page entries(db::Transaction& tx, ChatId chat, std::int64_t after
         event.chat = chat;
         if (message_seq < change_seq) {
             json.clear();
-            append_message_json(json, read_message(messages[m++]));
+            auto message = read_message(messages[m++]);
+            if (const auto found = hidden.find(message.id); found != hidden.end() && !message.deleted_at) {
+                message.deleted_at = found->second;
+                message.edited_at.reset();
+                message.expires_at.reset();
+            }
+            append_message_json(json, message);
             event.seq = message_seq;
             event.frame = ws::make_frame(event_json("message", chat, message_seq, json));
         } else {
             const auto row = changes[c++];
             event.seq = change_seq;
-            event.frame = ws::make_frame(event_json(row.view(1), chat, change_seq, row.view(2)));
+            const bool lost = row.view(1) == kEdited && hidden.contains(row.id<MessageId>(4));
+            const auto rest = lost ? without_text(row.view(2)) : std::string();
+            const std::string_view data = lost ? rest : row.view(2);
+            event.frame = ws::make_frame(event_json(row.view(1), chat, change_seq, data));
             set_membership(event, row.view(1), parse_users(row.view(3)));
         }
         bytes += event.frame->json().size();

@@ -4,6 +4,7 @@
 #include <supd/chatlog/log.hpp>
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -51,9 +52,16 @@ std::vector<ws::Mark> marks_of(db::Transaction& tx, const std::vector<ws::MarkOw
 /// Seconds since the oldest transaction that holds W back began to write; 0 when there is none.
 double w_age(db::Transaction& tx);
 
-/// Log entries ready to be sent, ascending; the page ends after `limit` entries or kPageBytes.
+/// Log entries ready to be sent, ascending; the page ends after `limit` entries or kPageBytes. What `reader`
+/// has hidden looks deleted: without it the seqs would have a gap.
 ws::LogSource::Page entries(db::Transaction& tx, ChatId chat, std::int64_t after, std::int64_t upto,
-                            std::size_t limit);
+                            std::size_t limit, std::optional<UserId> reader = std::nullopt);
+
+/// Whether the user has hidden any message.
+bool hides_any(db::Transaction& tx, UserId user);
+/// Those of the messages that the user has hidden, and when.
+std::map<MessageId, base::Millis> hidden(db::Transaction& tx, UserId user,
+                                         const std::vector<MessageId>& messages);
 
 std::vector<ws::LogSource::Head> moved_heads(db::Transaction& tx, const std::vector<ChatId>& chats,
                                              std::uint64_t since_w);

@@ -5,6 +5,7 @@
 
 #include <supd/chats/limits.hpp>
 #include <supd/http/limits.hpp>
+#include <supd/http/query.hpp>
 
 #include <nlohmann/json.hpp>
 
@@ -53,7 +54,7 @@ asio::awaitable<http::Reply> handle_list(Context& context, http::Request request
     const auto limit = query_limit(request);
     auto after = std::make_optional<ListCursor>();
     if (const auto text = request.query_value("cursor")) after = ListCursor::parse(*text);
-    if (!after) throw base::bad_request("invalid_cursor", "The cursor is not one of this list.");
+    if (!after) throw http::cursor_error();
     const auto user = request.caller().user;
     auto work = [&](db::Transaction& tx) { return list_chats(tx, user, *after, limit + 1); };
     auto chats = co_await context.database.transact(db::Access::read_only, work);
@@ -90,6 +91,7 @@ asio::awaitable<http::Reply> handle_create(Context& context, http::Request reque
 }
 
 asio::awaitable<http::Reply> handle_get(Context& context, http::Request request) {
+    request.allow_query({});
     const auto chat = request.path_id<ChatId>("id");
     const auto user = request.caller().user;
     auto work = [&](db::Transaction& tx) { return chat_json(read_chat(tx, chat, user)); };
@@ -112,7 +114,7 @@ asio::awaitable<http::Reply> handle_edit(Context& context, http::Request request
 
 asio::awaitable<http::Reply> handle_delete(Context& context, http::Request request) {
     request.allow_query({"change_id"});
-    const auto act = act_of(request, request.query_id<ChangeId>("change_id"));
+    const auto act = act_of(request, http::query_id<ChangeId>(request, "change_id"));
     auto change = [&](db::Transaction& tx) {
         Changed changed;
         changed.events = delete_chat(tx, act);
@@ -134,6 +136,7 @@ asio::awaitable<http::Reply> handle_reopen(Context& context, http::Request reque
 }
 
 asio::awaitable<http::Reply> handle_get_settings(Context& context, http::Request request) {
+    request.allow_query({});
     const auto chat = request.path_id<ChatId>("id");
     const auto user = request.caller().user;
     auto work = [&](db::Transaction& tx) {

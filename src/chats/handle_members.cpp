@@ -4,6 +4,7 @@
 #include "wire.hpp"
 
 #include <supd/chats/limits.hpp>
+#include <supd/http/query.hpp>
 
 #include <nlohmann/json.hpp>
 
@@ -93,7 +94,7 @@ asio::awaitable<http::Reply> handle_change_role(Context& context, http::Request 
 
 asio::awaitable<http::Reply> handle_remove_member(Context& context, http::Request request) {
     request.allow_query({"change_id"});
-    const auto act = act_of(request, request.query_id<ChangeId>("change_id"));
+    const auto act = act_of(request, http::query_id<ChangeId>(request, "change_id"));
     const auto target = path_user(request);
     auto change = [&](db::Transaction& tx) {
         Changed changed;

@@ -45,8 +45,7 @@ std::string_view role_name(int power) noexcept {
 }
 
 void require_active(const Membership& membership) {
-    if (membership.status != Status::active)
-        throw base::forbidden("The chat is archived or closed.", "chat_not_active");
+    if (membership.status != Status::active) throw base::forbidden("The chat is archived or closed.");
 }
 
 }  // namespace supd::chats

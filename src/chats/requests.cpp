@@ -1,6 +1,7 @@
 #include "requests.hpp"
 
 #include <supd/chats/limits.hpp>
+#include <supd/http/query.hpp>
 
 #include <nlohmann/json.hpp>
 
@@ -46,7 +47,7 @@ std::optional<UserId> query_user_cursor(const http::Request& request) {
     const auto text = request.query_value("cursor");
     if (!text) return std::nullopt;
     const auto id = UserId::parse(*text);
-    if (!id) throw base::bad_request("invalid_cursor", "The cursor is not one of this list.");
+    if (!id) throw http::cursor_error();
     return id;
 }
 

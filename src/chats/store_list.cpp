@@ -20,8 +20,10 @@ const std::string kView =
     "v.delivered_seq, "
     "coalesce((v.settings->>'mute')::boolean, false), coalesce((v.settings->>'pin')::boolean, false), "
     "coalesce((v.settings->>'archive')::boolean, false), v.activity, "
-    "(select count(*) filter (where n.sender_id <> $1::uuid and n.deleted_at is null) from "
-    "(select q.sender_id, q.deleted_at from messages q where q.chat_id = v.chat_id "
+    "(select count(*) filter (where n.sender_id <> $1::uuid and n.deleted_at is null "
+    "and (n.expires_at is null or n.expires_at > now()) and not exists (select from message_hidden d "
+    "where d.user_id = $1::uuid and d.message_id = n.id)) from "
+    "(select q.id, q.sender_id, q.deleted_at, q.expires_at from messages q where q.chat_id = v.chat_id "
     "and q.seq > greatest(v.read_seq, v.from_seq - 1) order by q.seq desc limit " +
     std::to_string(kLookBack) + ") n), m.id is not null, " + chatlog::kReactionsColumn + ", " +
     chatlog::kMessageColumns +

@@ -39,6 +39,12 @@ Plan plan_without_upgrade(const Head& head, std::string_view request_id) {
     return out;
 }
 
+// Of the request, when it may read answers.
+std::string origin_of(const Head& head, const ServerOptions& options) {
+    const auto given = head.header("origin");
+    return given && allows_origin(options, *given) ? std::string(*given) : std::string();
+}
+
 iovec part(std::string_view bytes) {
     return {const_cast<char*>(bytes.data()), bytes.size()};
 }
@@ -132,12 +138,12 @@ asio::awaitable<std::size_t> Connection::read_head() {
             const auto end = find_head_end(waiting(), scanned);
             if (end.state == HeadEnd::State::found) co_return end.size;
             if (end.state == HeadEnd::State::refused) {
-                co_await refuse(end.fault);
+                co_await refuse(end.fault, std::string(waiting()));
                 co_return 0;
             }
         }
         if (co_await read_more()) continue;
-        if (stream_->is_open() && stream_->timed_out()) co_await refuse(kTimeout);
+        if (stream_->is_open() && stream_->timed_out()) co_await refuse(kTimeout, std::string(waiting()));
         co_return 0;
     }
 }
@@ -149,7 +155,7 @@ asio::awaitable<Connection::Next> Connection::exchange(std::size_t head_size) {
     ++requests_;
     auto parsed = parse_head(head_bytes);
     if (const auto* fault = std::get_if<Fault>(&parsed)) {
-        co_await refuse(*fault);
+        co_await refuse(*fault, std::move(head_bytes));
         co_return Next::over;
     }
     auto& head = std::get<Head>(parsed);
@@ -164,9 +170,7 @@ asio::awaitable<Connection::Next> Connection::exchange(std::size_t head_size) {
     context.head_only = head.method == "HEAD";
     context.http_1_0 = head.http_1_0;
     context.close = !head.keep_alive || requests_ >= kMaxRequestsPerConnection;
-    std::string origin;
-    if (const auto given = head.header("origin"); given && allows_origin(server_.options, *given))
-        origin = *given;
+    const auto origin = origin_of(head, server_.options);
     context.origin = origin;
 
     Plan plan;
@@ -265,10 +269,14 @@ asio::awaitable<bool> Connection::read_body(const Head& head, std::string head_b
 }
 
 // A request that could not be read: its problem is the last thing said here.
-asio::awaitable<void> Connection::refuse(Fault fault) {
-    Exchange now{Clock::now(), "malformed", "other", base::Id<void>::make().text(), {}};
+asio::awaitable<void> Connection::refuse(Fault fault, std::string head_bytes) {
+    const auto head = fields_of_refused(head_bytes);
+    Exchange now{Clock::now(), "malformed", "other", request_id_of(head), {}};
+    const auto origin = origin_of(head, server_.options);
     AnswerContext context;
     context.request_id = now.request_id;
+    context.origin = origin;
+    context.vary_origin = !server_.options.cors_origins.empty();
     context.secure = stream_->secure();
     context.close = true;
     record(now, fault.status);

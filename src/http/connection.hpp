@@ -38,7 +38,7 @@ private:
     asio::awaitable<Next> exchange(std::size_t head_size);
     asio::awaitable<bool> read_body(const Head& head, std::string head_bytes, std::uint64_t limit,
                                     std::string& body, Fault& fault);
-    asio::awaitable<void> refuse(Fault fault);
+    asio::awaitable<void> refuse(Fault fault, std::string head_bytes);
     asio::awaitable<bool> send(Reply reply, AnswerContext context);
     asio::awaitable<void> linger();
     bool skip_unread_body(const Head& head);

@@ -24,12 +24,6 @@ bool is_sane_id(std::string_view id) {
     });
 }
 
-std::string request_id_of(const Head& head) {
-    for (const auto* name : {"x-request-id", "x-correlation-id"})
-        if (const auto given = head.header(name); given && is_sane_id(*given)) return std::string(*given);
-    return base::Id<void>::make().text();
-}
-
 // What is thrown may quote content (a row, a piece of JSON), so only its type is logged, and the text of
 // those that cannot.
 void log_fault(const std::exception& error, std::string_view operation, std::string_view request_id) {
@@ -212,7 +206,7 @@ asio::awaitable<Reply> run_once(IdempotencyStore& store, const Route& route, Req
             Reply copy = reply;
             co_await store.finish(user, std::move(key), std::move(copy));
         } else {
-            co_await store.abandon(user, std::move(key));
+            co_await store.finish_unkept(user, std::move(key));
         }
     } catch (const std::exception& error) {
         base::log::warn("idempotency_not_kept",
@@ -247,6 +241,12 @@ asio::awaitable<Reply> run_under(trace::Context context, asio::awaitable<Reply> 
 }
 
 }  // namespace
+
+std::string request_id_of(const Head& head) {
+    for (const auto* name : {"x-request-id", "x-correlation-id"})
+        if (const auto given = head.header(name); given && is_sane_id(*given)) return std::string(*given);
+    return base::Id<void>::make().text();
+}
 
 Request make_request(const Head& head, const ServerState& server, const net::Stream& stream) {
     Request out;

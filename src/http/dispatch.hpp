@@ -20,6 +20,8 @@ struct Plan {
     std::string_view operation = "unmatched";
 };
 
+/// The client's own when it is a sane one, else made.
+std::string request_id_of(const Head& head);
 /// The request but for headers and body: method, path, query, id, client.
 /// A malformed target leaves the path empty.
 Request make_request(const Head& head, const ServerState& server, const net::Stream& stream);

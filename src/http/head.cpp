@@ -31,6 +31,12 @@ char lower(char c) {
     return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
 }
 
+std::string lower_case(std::string_view text) {
+    std::string out(text);
+    std::transform(out.begin(), out.end(), out.begin(), lower);
+    return out;
+}
+
 Fault bad(std::string_view detail) {
     return {400, "malformed_request", detail};
 }
@@ -129,7 +135,8 @@ std::optional<Fault> check_framing(const Head& head, const Seen& seen) {
     if (head.chunked && head.content_length) return bad("Content-Length and Transfer-Encoding together.");
     if (head.chunked && head.http_1_0) return bad("HTTP/1.0 has no Transfer-Encoding.");
     if (!head.http_1_0 && seen.hosts == 0) return bad("Host is missing.");
-    if (head.http_1_0 && !head.content_length &&
+    // A length of nothing need not be told (RFC 9112 6.3), but who names a type means to send a body.
+    if (!head.chunked && !head.content_length && (head.http_1_0 || head.header("content-type")) &&
         (head.method == "POST" || head.method == "PUT" || head.method == "PATCH"))
         return Fault{411, "length_required", "Content-Length is missing."};
     return std::nullopt;
@@ -217,8 +224,7 @@ std::variant<Head, Fault> parse_head(std::string_view bytes) {
         if (!is_field_value(value)) return bad("A header value holds control characters.");
         if (head.headers.size() == kMaxHeaderFields)
             return Fault{431, "header_too_large", "Too many header fields."};
-        std::string name(line.substr(0, colon));
-        std::transform(name.begin(), name.end(), name.begin(), lower);
+        auto name = lower_case(line.substr(0, colon));
         if (auto fault = read_field(name, value, head, seen)) return *fault;
         head.headers.emplace_back(std::move(name), std::string(value));
     }
@@ -228,6 +234,23 @@ std::variant<Head, Fault> parse_head(std::string_view bytes) {
     head.upgrade_websocket = upgrade && connection && !head.http_1_0 && lists_token(*upgrade, "websocket") &&
                              lists_token(*connection, "upgrade");
     return head;
+}
+
+Head fields_of_refused(std::string_view bytes) {
+    Head out;
+    bytes = bytes.substr(0, kMaxHeaderBytes);
+    for (auto end = bytes.find('\n'); end != std::string_view::npos; end = bytes.find('\n')) {
+        auto line = bytes.substr(0, end);
+        bytes.remove_prefix(end + 1);
+        if (line.ends_with('\r')) line.remove_suffix(1);
+        if (line.empty() || out.headers.size() == kMaxHeaderFields) break;
+        const auto colon = line.find(':');
+        if (colon == std::string_view::npos || !is_token(line.substr(0, colon))) continue;
+        const auto value = without_spaces(line.substr(colon + 1));
+        if (is_field_value(value))
+            out.headers.emplace_back(lower_case(line.substr(0, colon)), std::string(value));
+    }
+    return out;
 }
 
 }  // namespace supd::http

@@ -45,6 +45,9 @@ HeadEnd find_head_end(std::string_view bytes, std::size_t& scanned);
 /// `bytes`: exactly one head, as found above.
 std::variant<Head, Fault> parse_head(std::string_view bytes);
 
+/// The fields of a head that is refused, as far as they can be read: only to answer it, never to act on it.
+Head fields_of_refused(std::string_view bytes);
+
 /// True when the comma-separated list holds the token, letter case aside.
 bool lists_token(std::string_view list, std::string_view token);
 bool same_token(std::string_view a, std::string_view b);

@@ -2,7 +2,7 @@
 
 #include <supd/base/json.hpp>
 #include <supd/base/json_text.hpp>
-#include <supd/http/message.hpp>
+#include <supd/http/query.hpp>
 
 #include <nlohmann/json.hpp>
 
@@ -18,13 +18,6 @@ const std::string* find(const std::vector<std::pair<std::string, std::string>>& 
     return nullptr;
 }
 
-base::Error query_error(std::string_view name, std::string code, std::string detail) {
-    std::vector<base::FieldError> fields;
-    fields.push_back({"query." + std::string(name), code, std::move(detail)});
-    return {400, code == "unknown_field" ? code : "invalid_request", "The query is not as documented.",
-            std::move(fields)};
-}
-
 // application/json, with no parameter but charset=utf-8.
 bool is_json(std::string_view content_type) {
     const auto semicolon = content_type.find(';');
@@ -36,6 +29,19 @@ bool is_json(std::string_view content_type) {
 }
 
 }  // namespace
+
+base::Error query_error(std::string_view name, std::string code, std::string detail) {
+    std::vector<base::FieldError> fields;
+    fields.push_back({"query." + std::string(name), code, std::move(detail)});
+    return {400, code == "unknown_field" ? code : "invalid_request", "The query is not as documented.",
+            std::move(fields)};
+}
+
+base::Error cursor_error(std::string detail) {
+    std::vector<base::FieldError> fields;
+    fields.push_back({"query.cursor", "bad_format", detail});
+    return {400, "invalid_cursor", std::move(detail), std::move(fields)};
+}
 
 const Caller& Request::caller() const {
     if (!caller_) throw base::unauthenticated();
@@ -84,6 +90,7 @@ void Request::allow_query(std::initializer_list<std::string_view> names) const {
 }
 
 nlohmann::json Request::json() const {
+    allow_query({});
     if (body.empty()) return nlohmann::json::object();
     const auto type = header("content-type");
     if (!type || !is_json(*type))

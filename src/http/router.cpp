@@ -105,7 +105,9 @@ void Router::add(Route route) {
 Router::Match Router::match(std::string_view method, std::string_view path) const {
     Match out;
     if (!path.starts_with('/')) return out;
-    const auto segments = segments_of(path);
+    auto segments = segments_of(path);
+    if (const auto n = segments.size(); n > 1 && segments[n - 1].empty() && !segments[n - 2].empty())
+        segments.pop_back();  // one slash at the end
     const auto* node = tree_->find(tree_->root, segments, 0);
     if (!node) return out;
     auto found = node->methods.find(method);

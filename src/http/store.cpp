@@ -3,6 +3,9 @@
 namespace supd::http {
 namespace {
 
+// status: null = in flight, kUnkept = over without a kept answer, else that of the answer.
+constexpr int kUnkept = 0;
+
 constexpr db::Statement kClaim = {"idempotency_claim",
                                   R"(insert into idempotency_keys as k (user_id, key, route, body_hash)
        values ($1, $2, $3, sha256($4::bytea))
@@ -11,6 +14,7 @@ constexpr db::Statement kClaim = {"idempotency_claim",
               status = null, content_type = null, body = null
         where k.created_at < now() - $5::interval
            or (k.status is null and k.created_at < now() - $6::interval)
+           or (k.status = $7 and k.route = excluded.route and k.body_hash = excluded.body_hash)
        returning 1)"};
 
 constexpr db::Statement kFind = {
@@ -21,9 +25,6 @@ constexpr db::Statement kFind = {
 constexpr db::Statement kFinish = {"idempotency_finish",
                                    R"(update idempotency_keys set status = $3, content_type = $4, body = $5
         where user_id = $1 and key = $2 and status is null)"};
-
-constexpr db::Statement kAbandon = {
-    "idempotency_abandon", "delete from idempotency_keys where user_id = $1 and key = $2 and status is null"};
 
 constexpr int kExpireKeys = 5000;  // of one transaction
 constexpr db::Statement kExpire = {"idempotency_expire",
@@ -39,18 +40,18 @@ IdempotencyOutcome claim_in(db::Transaction& tx, const IdempotencyClaim& claim) 
     IdempotencyOutcome out;
     const db::Bytes body{claim.body};
     const auto claimed = tx.exec(kClaim, claim.user, claim.key, claim.route, body,
-                                 seconds_text(kIdempotencyKept), seconds_text(kIdempotencyInFlight));
+                                 seconds_text(kIdempotencyKept), seconds_text(kIdempotencyInFlight), kUnkept);
     if (!claimed.empty()) return out;
     const auto found = tx.exec(kFind, claim.user, claim.key, claim.route, body);
     using State = IdempotencyOutcome::State;
-    if (found.empty()) {  // abandoned in between
+    if (found.empty()) {  // expired in between
         out.state = State::in_flight;
         return out;
     }
     const auto row = found.front();
     if (!row.flag(0)) {
         out.state = State::mismatch;
-    } else if (row.is_null(1)) {
+    } else if (row.is_null(1) || row.integer(1) == kUnkept) {  // the latter: over in between
         out.state = State::in_flight;
     } else {
         out.state = State::replay;
@@ -75,8 +76,10 @@ asio::awaitable<void> PostgresIdempotencyStore::finish(base::UserId user, std::s
     co_await database_.transact(std::ref(work));
 }
 
-asio::awaitable<void> PostgresIdempotencyStore::abandon(base::UserId user, std::string key) {
-    auto work = [&](db::Transaction& tx) { tx.exec(kAbandon, user, key); };
+asio::awaitable<void> PostgresIdempotencyStore::finish_unkept(base::UserId user, std::string key) {
+    auto work = [&](db::Transaction& tx) {
+        tx.exec(kFinish, user, key, kUnkept, std::nullopt, std::nullopt);
+    };
     co_await database_.transact(std::ref(work));
 }
 

@@ -4,6 +4,7 @@
 #include "wire.hpp"
 
 #include <supd/base/json.hpp>
+#include <supd/http/query.hpp>
 #include <supd/messages/limits.hpp>
 
 #include <nlohmann/json.hpp>
@@ -29,6 +30,9 @@ Place place_of(const http::Request& request) {
     int named = 0;
     const auto take = [&](std::string_view name, From from) {
         if (!request.query_value(name)) return;
+        if (named > 0)
+            throw http::query_error(name, "not_together",
+                                    "Only one of before_seq, after_seq and around_seq.");
         place.from = from;
         place.seq = request.query_integer(name, 0, 0, kMost);
         ++named;
@@ -36,8 +40,6 @@ Place place_of(const http::Request& request) {
     take("before_seq", From::before);
     take("after_seq", From::after);
     take("around_seq", From::around);
-    if (named > 1)
-        throw base::bad_request("invalid_request", "Only one of before_seq, after_seq and around_seq.");
     return place;
 }
 
@@ -130,6 +132,7 @@ asio::awaitable<http::Reply> handle_send(Context& context, http::Request request
 }
 
 asio::awaitable<http::Reply> handle_get(Context& context, http::Request request) {
+    request.allow_query({});
     const auto message = request.path_id<MessageId>("id");
     const auto item = co_await read_one(context, message, request.caller().user);
     co_return http::Reply::json(message_json(item));
@@ -148,10 +151,10 @@ asio::awaitable<http::Reply> handle_edit(Context& context, http::Request request
 
 asio::awaitable<http::Reply> handle_delete(Context& context, http::Request request) {
     request.allow_query({"for", "change_id"});
-    const auto act = act_of(request, request.query_id<ChangeId>("change_id"));
+    const auto act = act_of(request, http::query_id<ChangeId>(request, "change_id"));
     const auto whom = request.query_value("for").value_or("everyone");
     if (whom != "everyone" && whom != "me")
-        throw base::bad_request("invalid_request", "for is one of me, everyone.");
+        throw http::query_error("for", "bad_format", "One of me, everyone.");
     if (whom == "me") {
         auto work = [&](db::Transaction& tx) { return hide(tx, act.actor, act.message); };
         co_await context.database.transact(work);
@@ -166,7 +169,7 @@ asio::awaitable<http::Reply> handle_edits(Context& context, http::Request reques
     request.allow_query({"limit", "cursor"});
     const auto limit = query_limit(request);
     const auto after = edit_cursor(request.query_value("cursor").value_or("0"));
-    if (!after) throw base::bad_request("invalid_cursor", "The cursor is not one of this list.");
+    if (!after) throw http::cursor_error();
     const auto message = request.path_id<MessageId>("id");
     const auto user = request.caller().user;
     auto work = [&](db::Transaction& tx) {

@@ -3,6 +3,7 @@
 #include "wire.hpp"
 
 #include <supd/base/json.hpp>
+#include <supd/http/query.hpp>
 #include <supd/messages/limits.hpp>
 
 #include <nlohmann/json.hpp>
@@ -23,8 +24,10 @@ asio::awaitable<http::Reply> handle_add_reaction(Context& context, http::Request
 
 asio::awaitable<http::Reply> handle_remove_reaction(Context& context, http::Request request) {
     request.allow_query({"emoji", "change_id"});
-    const auto act = act_of(request, request.query_id<ChangeId>("change_id"));
-    const std::string emoji(request.query_value("emoji").value_or(""));
+    const auto act = act_of(request, http::query_id<ChangeId>(request, "change_id"));
+    const auto named = request.query_value("emoji");
+    if (!named) throw http::query_error("emoji", "required", "This parameter is required.");
+    const std::string emoji(*named);
     check_emoji(emoji);
     auto rule = [&](db::Transaction& tx) { return react(tx, act, emoji, false); };
     co_await change(context, rule);
@@ -39,7 +42,7 @@ asio::awaitable<http::Reply> handle_list_reactions(Context& context, http::Reque
     std::optional<Reaction> after;
     if (const auto text = request.query_value("cursor")) {
         after = reaction_cursor(*text);
-        if (!after) throw base::bad_request("invalid_cursor", "The cursor is not one of this list.");
+        if (!after) throw http::cursor_error();
     }
     auto work = [&](db::Transaction& tx) {
         visible_message(tx, message, user);

@@ -39,7 +39,7 @@ asio::awaitable<void> Module::catch_up(std::shared_ptr<ws::Session> session,
         }
         const bool room = co_await session->room();
         if (!room) co_return;
-        const auto events = co_await reader_.next_entries(rest);
+        const auto events = co_await reader_.next_entries(user, rest);
         for (const auto& event : events) {
             const bool still = co_await session->room();
             if (!still) co_return;

@@ -1,6 +1,7 @@
 // GET /api/v1/sync: the snapshot and its continuation, or what a cursor has missed, in pages.
 #include "routes.hpp"
 
+#include <supd/http/query.hpp>
 #include <supd/sync/sync.hpp>
 
 #include <nlohmann/json.hpp>
@@ -69,7 +70,7 @@ asio::awaitable<http::Reply> Module::get_sync(http::Request request) {
     const auto text = request.query_value("cursor");
     if (!text || text->empty()) co_return co_await snapshot_page(user, std::nullopt, limit);
     const auto cursor = chatlog::Cursor::decode(*text);
-    if (!cursor) throw base::bad_request("invalid_cursor", "This is not a cursor of this server.");
+    if (!cursor) throw http::cursor_error("This is not a cursor of this server.");
     auto missed = co_await reader_.missed(user, cursor);
     if (!missed) throw expired();
     if (cursor->page && cursor->page->after == chatlog::Cursor::kSnapshot)
@@ -95,7 +96,7 @@ asio::awaitable<http::Reply> Module::get_sync(http::Request request) {
             next.page = at;
             co_return http::Reply::json(reply_text(next, true, events, {}));
         }
-        const auto page = co_await reader_.next_entries(rest, limit - events.size());
+        const auto page = co_await reader_.next_entries(user, rest, limit - events.size());
         for (const auto& entry : page) {
             events.emplace_back(entry.frame->json());
             bytes += events.back().size();

@@ -244,6 +244,19 @@ async def test_a_change_id_with_other_content_is_refused(rest: Rest, method: str
     assert before == ((await ann.get(f"chats/{chat}")).json, (await ann.get(f"chats/{chat}/members")).json)
 
 
+@pytest.mark.parametrize("state", ["archive", "close"])
+async def test_a_chat_that_is_not_open_refuses_with_one_code(rest: Rest, state: str) -> None:
+    ann, bob = await a_user(rest), await a_user(rest)
+    chat = (await a_chat(ann))["id"]
+    message = f"messages/{(await ann.send(chat))['id']}"
+    (await ann.post(f"chats/{chat}/{state}", {})).expect(200)
+    for method, path, body in [("POST", "messages", {"id": an_id(), "chat_id": chat, "type": "text", "text": "x"}),
+                               ("PATCH", message, {"text": "x"}), ("POST", f"{message}/reactions", {"emoji": "\U0001F44D"}),
+                               ("PATCH", f"chats/{chat}", {"title": "x"}),
+                               ("POST", f"chats/{chat}/members", {"user_ids": [bob.id]})]:
+        (await ann.request(method, path, body)).problem(403, "forbidden")
+
+
 async def test_a_change_id_at_once_in_many_chats_is_one_change(rest: Rest) -> None:
     ann = await a_user(rest)
     chats = [(await a_chat(ann))["id"] for _ in range(6)]

@@ -101,6 +101,15 @@ async def test_a_body_announced_too_large_is_refused_unread(server: Daemon) -> N
     assert answer.status == 413 and time.monotonic() - begun < 2
 
 
+async def test_a_body_that_is_announced_needs_a_length(server: Daemon) -> None:
+    logout = b"POST /api/v1/auth/logout HTTP/1.1\r\nHost: x\r\nX-Request-Id: of-the-client\r\n"
+    assert (await exchange(server.url, logout + b"\r\n")).status == 401, "nothing to send needs no length"
+    assert (await exchange(server.url, logout + b"Content-Length: 0\r\nContent-Type: application/json\r\n\r\n")).status == 401
+    answer = await exchange(server.url, logout + b"Content-Type: application/json\r\n\r\n")
+    assert answer.status == 411 and answer.json["code"] == "length_required"
+    assert answer.headers["x-request-id"] == answer.json["request_id"] == "of-the-client"
+
+
 async def test_expect_continue(server: Daemon) -> None:
     async with RawConnection(server.url) as connection:
         await connection.send(POST + LENGTH + b"Expect: 100-continue\r\n\r\n")

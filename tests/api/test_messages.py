@@ -193,6 +193,21 @@ async def test_delete_for_me_hides_it_from_me_alone(rest: Rest) -> None:
     (await ann.delete(f"messages/{sent['id']}", params={"for": "nobody"})).problem(400)
 
 
+async def test_what_has_expired_is_not_unread(spawn, postgres: PostgresCluster) -> None:
+    url = postgres.new_database()
+    database = postgres.database_of(url)
+    daemon = spawn(database_url=url, name="expired").start()
+    postgres.sql("update job_schedules set next_run_at = now() + interval '1 day' where name = 'messages.expire'", database)
+    async with Rest(daemon.url) as rest:
+        ann, bob, chat = await a_pair(rest)
+        await ann.send(chat, "stays")
+        late = await ann.send(chat, "goes", expires_in_s=3600)
+        assert (await bob.get(f"chats/{chat}"))["unread_count"] == 2
+        postgres.sql(f"update messages set expires_at = now() where id = '{late['id']}'", database)
+        assert (await bob.get(f"chats/{chat}"))["unread_count"] == 1
+        assert postgres.sql("select 1 from messages where deleted_at is not null", database) == [], "not swept yet"
+
+
 async def test_reactions(rest: Rest) -> None:
     ann, bob, chat = await a_pair(rest)
     sent = await ann.send(chat)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 
 import pytest
 
 from rig.client import PASSWORD, Account, Reply, Rest, a_chat, a_name, a_user, an_id
-from rig.raw_http import exchange
 from rig.daemon import Daemon
+from rig.documents import document
+from rig.raw_http import exchange
 
 
 async def test_404_of_a_route_and_405_with_allow(rest: Rest) -> None:
@@ -172,6 +174,19 @@ async def test_long_paths_and_headers(server: Daemon) -> None:
     assert long_header.status == 431
 
 
+async def test_one_slash_at_the_end_is_the_same_route(rest: Rest) -> None:
+    ann, chat = await a_lonely_chat(rest)
+    plain, slashed = await ann.get("chats"), await ann.get("chats/")
+    assert slashed.expect(200).body == plain.body
+    assert (await ann.get(f"chats/{chat}/")).expect(200)["id"] == chat
+    (await ann.post("chats/", {"type": "group", "title": "t"})).expect(201)
+    for path in ("chats//", f"chats//{chat}", f"chats/{chat}//members"):
+        (await ann.get(path)).problem(404)
+    answer = await ann.request("PUT", "chats/", {})
+    answer.problem(405)
+    assert "POST" in answer.headers["Allow"]
+
+
 async def test_profile_fields_are_bounded(rest: Rest) -> None:
     ann = await a_user(rest)
     for field in ("display_name", "bio"):
@@ -210,19 +225,35 @@ async def test_an_idempotency_key_brings_no_deleted_message_back(rest: Rest) -> 
         assert b"canary" not in (await ann.post(path, body, headers=key)).expect(200).body
 
 
+async def test_an_idempotency_key_stays_with_its_request_though_the_answer_is_not_kept(rest: Rest) -> None:
+    ann, chat = await a_lonely_chat(rest)
+    headers = {"Idempotency-Key": an_id()}
+    body = {"id": an_id(), "chat_id": chat, "type": "text", "text": "once"}
+    first = (await ann.post("messages", body, headers=headers)).expect(201).json
+    (await ann.post("messages", body | {"text": "other"}, headers=headers)).problem(422, "idempotency_mismatch")
+    (await ann.post("chats", {"type": "group", "title": "t"}, headers=headers)).problem(422, "idempotency_mismatch")
+    for _ in range(2):
+        again = (await ann.post("messages", body, headers=headers)).expect(200)
+        assert again["seq"] == first["seq"] and "Idempotent-Replayed" not in again.headers
+    assert len((await ann.history(chat))["items"]) == 1
+
+
 LIMITS = set("""
     text_bytes attachments attachments_bytes mentions metadata_bytes expires_in_s_min expires_in_s_max edits emoji_bytes
     reactions_per_user reactions_per_message
     receipts_told_members
     chat_members chats_per_user chats_created people_added_at_once people_added_per_minute title_bytes context_type_bytes
-    context_id_bytes
+    context_id_bytes unread_look_back
     username_min username_max password_min password_max password_bytes display_name_max bio_max email_bytes phone_bytes devices
-    device_name_bytes
+    device_name_bytes identifier_bytes refresh_token_bytes
     page sync_page page_bytes account_body_bytes chat_body_bytes message_body_bytes body_bytes target_bytes header_bytes
     header_fields query_values json_depth json_values idempotency_key_bytes connections_per_address
-    rates_enforced api_per_minute api_burst auth_per_minute auth_burst message_per_minute message_burst
+    requests_per_connection connection_idle_s header_deadline_s body_deadline_s body_bytes_per_second request_deadline_s
+    answer_deadline_s
+    rates_enforced api_per_minute api_burst auth_per_minute auth_burst message_per_minute message_burst address_factor
+    sign_in_factor authenticate_timeout_s idle_timeout_s refused_frames ref_bytes type_bytes token_bytes cursor_bytes
     frame_bytes first_frame_bytes frame_fragments send_queue_frames send_queue_bytes presence_watched presence_per_second
-    presence_burst status_text_bytes typing_per_second typing_burst""".split())
+    presence_burst status_text_bytes typing_per_second typing_burst subscribes_per_second subscribes_burst""".split())
 
 
 async def test_every_limit_is_told(rest: Rest) -> None:
@@ -295,6 +326,38 @@ async def test_a_bad_cursor_has_one_code(rest: Rest) -> None:
     for path in ("chats", f"chats/{chat}/members", f"chats/{chat}/reads", f"messages/{sent['id']}/reactions",
                  f"messages/{sent['id']}/edits", "auth/sessions", "users/me/devices", "sync"):
         (await ann.get(path, params={"cursor": "nonsense"})).problem(400, "invalid_cursor")
+
+
+async def test_a_wrong_query_names_the_parameter(rest: Rest) -> None:
+    ann, chat = await a_lonely_chat(rest)
+    message = f"messages/{(await ann.send(chat))['id']}"
+    for method, path, params, field, code in (
+            ("GET", f"messages/chat/{chat}", {"before_seq": 1, "after_seq": 1}, "after_seq", "not_together"),
+            ("DELETE", message, {"for": "nobody"}, "for", "bad_format"),
+            ("DELETE", message, {"change_id": "x"}, "change_id", "bad_format"),
+            ("DELETE", f"chats/{chat}", {"change_id": "x"}, "change_id", "bad_format"),
+            ("DELETE", f"{message}/reactions", {}, "emoji", "required"),
+            ("GET", "sync", {"limit": "x"}, "limit", "wrong_type"),
+            ("GET", "chats", {"cursor": "x"}, "cursor", "bad_format"),
+            ("GET", "sync", {"cursor": "x"}, "cursor", "bad_format")):
+        problem = (await ann.request(method, path, params=params)).problem(400)
+        assert [(each["field"], each["code"]) for each in problem["errors"]] == [(f"query.{field}", code)], (path, problem)
+
+
+async def test_an_unknown_parameter_is_refused_everywhere(rest: Rest) -> None:
+    ann = await a_user(rest)
+    tried = 0
+    for path, item in document("openapi.yaml")["paths"].items():
+        for method in {"get", "post", "patch", "delete"} & item.keys():
+            if not path.startswith("/api/"):
+                continue  # asked by people and probes
+            body = {} if "requestBody" in item[method] else None
+            answer = await ann.request(method.upper(), re.sub(r"{\w+}", ann.id, path), body, params={"surprise": "1"})
+            problem = answer.problem(400, "unknown_field")
+            assert [each["field"] for each in problem["errors"]] == ["query.surprise"], (method, path)
+            tried += 1
+    assert tried > 30
+    (await ann.get("users/me")).expect(200)
 
 
 async def test_fields_without_a_use_yet_are_known(rest: Rest) -> None:

@@ -72,6 +72,36 @@ async def test_a_member_added_later_syncs_from_the_join(rest: Rest) -> None:
     assert "hidden" not in str(events)
 
 
+async def test_what_somebody_hid_comes_back_to_the_others_alone(rest: Rest) -> None:
+    ann, bob, chat = await a_pair(rest)
+    cursor = (await bob.snapshot())["cursor"]
+    first, hidden, last = [await ann.send(chat, text) for text in ("first", "not for bob", "last")]
+    edit = (await ann.patch(f"messages/{hidden['id']}", {"text": "nor this for bob"})).expect(200)
+    assert edit["text"] == "nor this for bob"
+    assert (await bob.get(f"chats/{chat}"))["unread_count"] == 3
+    (await bob.delete(f"messages/{hidden['id']}", params={"for": "me"})).expect(204)
+    assert (await bob.get(f"chats/{chat}"))["unread_count"] == 2
+    assert (await bob.snapshot())["chats"][chat]["unread_count"] == 2
+    dense = list(range(first["seq"], last["seq"] + 2))  # and the edit
+
+    def check(events: list[dict], whole: bool) -> None:
+        found = {event["seq"]: event["data"] for event in events if event.get("chat_id") == chat and "seq" in event}
+        assert sorted(found) == dense
+        gone = found[hidden["seq"]]
+        assert found[first["seq"]]["text"] == "first" and found[first["seq"]]["deleted_at"] is None
+        assert (gone["id"], gone["sender_id"]) == (hidden["id"], ann.id)
+        assert (gone["text"] is not None) is whole and (gone["deleted_at"] is None) is whole
+        assert found[dense[-1]]["text"] == ("nor this for bob" if whole else None)
+
+    check((await bob.sync_from(cursor))[0], whole=False)
+    check((await bob.sync_from(cursor, limit=1))[0], whole=False)
+    check((await ann.sync_from(cursor))[0], whole=True)
+    for who, whole in ((bob, False), (ann, True)):
+        async with who.socket(cursor=cursor) as socket:
+            await socket.event("caught_up")
+            check(socket.events, whole)
+
+
 async def test_a_removed_member_syncs_nothing_after(rest: Rest) -> None:
     ann, bob, chat = await a_pair(rest)
     cursor = (await bob.snapshot())["cursor"]

@@ -118,5 +118,6 @@ async def test_a_cookie_or_a_query_never_authenticates(ann: Account) -> None:
 
 async def test_a_refresh_token_is_no_access_token_and_the_reverse(ann: Account) -> None:
     (await ann.get("users/me", token=ann.refresh_token)).problem(401)
-    answer = await ann.rest.post("auth/refresh", {"refresh_token": ann.access_token})
-    assert answer.status in (400, 401, 422)
+    (await ann.rest.post("auth/refresh", {"refresh_token": ann.access_token})).problem(401)
+    (await ann.rest.post("auth/refresh", {"refresh_token": "x" * 2048})).problem(401)
+    (await ann.rest.post("auth/refresh", {"refresh_token": "x" * 2049})).problem(400)

@@ -319,7 +319,7 @@ TEST_F(CreateTest, status_and_deletion) {
     EXPECT_EQ(to(eve, chat, Status::closed), "not_found");
     EXPECT_EQ(to(ann, chat, Status::closed), "ok");
     EXPECT_EQ(to(ann, chat, Status::archived), "chat_closed");
-    EXPECT_EQ(refusal([&](db::Transaction& tx) { edit_chat(tx, act(ann, chat), "x"); }), "chat_not_active");
+    EXPECT_EQ(refusal([&](db::Transaction& tx) { edit_chat(tx, act(ann, chat), "x"); }), "forbidden");
     EXPECT_EQ(to(ann, chat, Status::active), "ok");
     EXPECT_EQ(refusal([&](db::Transaction& tx) { edit_chat(tx, act(bob, chat), "x"); }), "forbidden");
     EXPECT_EQ(refusal([&](db::Transaction& tx) { edit_chat(tx, act(ann, chat), "x"); }), "ok");

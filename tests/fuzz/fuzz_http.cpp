@@ -77,6 +77,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const std::size_t step = 1 + data[0] % 64;
     const std::string_view bytes(reinterpret_cast<const char*>(data) + 1, size - 1);
 
+    static_cast<void>(http::fields_of_refused(bytes));
     static_cast<void>(http::percent_decoded(bytes, true));
     if (const auto target = http::parse_target(bytes))
         FUZZ_EXPECT(target->query.size() <= http::kMaxQueryValues);

@@ -107,6 +107,7 @@ TEST_F(Framing, AmbiguousIsRefusedAndClosed) {
          400},
         {"expectation", kPost + "Content-Length: 3\r\nExpect: magic\r\n\r\nabc", 417},
         {"1.0 without length", "POST /echo HTTP/1.0\r\n\r\n", 411},
+        {"type without length", kPost + "Content-Type: application/json\r\n\r\n", 411},
         {"long target", "GET /" + std::string(9000, 'a') + " HTTP/1.1\r\nHost: x\r\n\r\n", 414},
         {"endless target", "GET /" + std::string(20'000, 'a'), 414},
         {"large header", kGet + "X-A: " + std::string(17'000, 'a') + "\r\n\r\n", 431},
@@ -208,10 +209,11 @@ TEST_F(Framing, KeepAliveAndClose) {
 
 TEST_F(Framing, PathsAreDecodedOnce) {
     EXPECT_EQ(loop_->ask("GET /path/a%2Fb%2541 HTTP/1.1\r\nHost: x\r\n\r\n").body, "a/b%41");
+    EXPECT_EQ(loop_->ask("GET /path/a/ HTTP/1.1\r\nHost: x\r\n\r\n").body, "a");
     for (const auto* path : {"/path/%00", "/path/%zz", "/path/%ff%fe", "/path/%4"})
         EXPECT_EQ(loop_->ask("GET " + std::string(path) + " HTTP/1.1\r\nHost: x\r\n\r\n").status, 400)
             << path;
-    for (const auto* path : {"/path/", "/path", "//path/a", "/path/a/", "/../path/a", "/path/%2e%2e/x"})
+    for (const auto* path : {"/path/", "/path", "//path/a", "/path/a//", "/../path/a", "/path/%2e%2e/x"})
         EXPECT_EQ(loop_->ask("GET " + std::string(path) + " HTTP/1.1\r\nHost: x\r\n\r\n").status, 404)
             << path;
 }

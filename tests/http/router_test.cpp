@@ -29,9 +29,11 @@ TEST(Router, FixedSegmentsWinOverValues) {
         << "goes back to the value when the fixed way ends";
     EXPECT_EQ(operation("HEAD", "/users/x"), "get_user");
     EXPECT_EQ(operation("GET", "/"), "front");
-    for (const auto* path :
-         {"", "users", "/users", "/users/", "/users//contacts", "/users/me/", "//", "/users/a/b/c", "*"})
+    for (const auto* path : {"", "users", "/users", "/users/", "/users//", "/users//contacts", "/users/me//",
+                             "//", "/users/a/b/c", "*"})
         EXPECT_EQ(operation("GET", path), "") << path;
+    EXPECT_EQ(operation("GET", "/users/me/"), "get_me") << "one slash at the end";
+    EXPECT_EQ(operation("GET", "/users/me/contacts/"), "contacts");
 
     const auto found = router.match("GET", "/users/abc/contacts");
     ASSERT_EQ(found.path_values.size(), 1u);

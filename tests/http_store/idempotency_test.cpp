@@ -72,10 +72,24 @@ TEST_F(IdempotencyTest, FirstAnswerIsKept) {
     EXPECT_EQ(begin(std::move(stranger)), State::fresh);
 }
 
-TEST_F(IdempotencyTest, AbandonedAndDeadKeysAreFree) {
+TEST_F(IdempotencyTest, AnUnkeptAnswerLeavesTheKeyToItsRequest) {
     EXPECT_EQ(begin(claim("k")), State::fresh);
-    spawn(store_.abandon(user_, "k")).get();
-    EXPECT_EQ(begin(claim("k", "other")), State::fresh);
+    spawn(store_.finish_unkept(user_, "k")).get();
+    EXPECT_EQ(begin(claim("k", "other")), State::mismatch);
+    auto elsewhere = claim("k");
+    elsewhere.route = "another";
+    EXPECT_EQ(begin(std::move(elsewhere)), State::mismatch);
+    EXPECT_EQ(begin(claim("k")), State::fresh) << "runs again";
+    EXPECT_EQ(begin(claim("k")), State::in_flight) << "but once at a time";
+    EXPECT_EQ(begin(claim("k", "other")), State::mismatch);
+    spawn(store_.finish(user_, "k", Reply::json(std::string("1")))).get();
+    EXPECT_EQ(begin(claim("k")), State::replay);
+    spawn(store_.finish_unkept(user_, "k")).get();
+    EXPECT_EQ(begin(claim("k")), State::replay) << "what is kept stays";
+}
+
+TEST_F(IdempotencyTest, DeadKeysAreFree) {
+    EXPECT_EQ(begin(claim("k")), State::fresh);
     age("61 s");
     EXPECT_EQ(begin(claim("k", "third")), State::fresh) << "the first request died";
     spawn(store_.finish(user_, "k", Reply::json(std::string("1")))).get();

@@ -20,7 +20,8 @@ inline constexpr std::size_t kMaxEmailLocalBytes = 64;
 inline constexpr std::size_t kMaxPhoneBytes = 16;  ///< '+' and 15 digits, E.164
 inline constexpr std::size_t kMaxDeviceNameBytes = 128;
 inline constexpr std::size_t kMaxUserAgentBytes = 256;
-inline constexpr std::size_t kMaxRefreshTokenBytes = 64;
+/// Far more than a token has: what is no token of ours, such as an access token, is wrong and not malformed.
+inline constexpr std::size_t kMaxRefreshTokenBytes = 2048;
 /// JSON bodies of all routes of accounts.
 inline constexpr std::size_t kBodyLimit = 16 * 1024;
 

@@ -44,9 +44,11 @@ public:
     /// nullopt: the cursor is too old, or from before a restore (the client starts over with a snapshot).
     asio::awaitable<std::optional<Missed>> missed(UserId user, std::optional<Cursor> cursor);
     /// The next entries of the first kPageRanges of these, chat by chat and ascending: a page of at most
-    /// `limit` and about kPageBytes. What was read is taken off the ranges, which must outlive the call.
-    asio::awaitable<std::vector<ws::ChatEvent>> next_entries(std::span<Missed::Range> ranges,
+    /// `limit` and about kPageBytes. What was read is taken off the ranges, which must outlive the call. What
+    /// the user has hidden looks deleted.
+    asio::awaitable<std::vector<ws::ChatEvent>> next_entries(UserId user, std::span<Missed::Range> ranges,
                                                              std::size_t limit = kPageEntries);
+    /// For all who hear of the chat together: what one of them hid in this very moment stands in it.
     asio::awaitable<Page> read(base::ChatId chat, std::int64_t after) override;
     asio::awaitable<std::vector<std::vector<std::string>>> marks(std::vector<MarksOf> users) override;
     /// The same for one.

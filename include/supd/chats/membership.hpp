@@ -46,7 +46,7 @@ struct Membership {
 Membership require_member(db::Transaction& tx, base::ChatId chat, base::UserId user);
 /// Somebody has joined after `seq`, and so may not see the entries up to it.
 bool joined_after(db::Transaction& tx, base::ChatId chat, std::int64_t seq);
-/// 403 `chat_not_active` when the chat is archived or closed: it takes no more messages, edits or reactions.
+/// 403 when the chat is archived or closed: it takes no more messages, edits or reactions.
 void require_active(const Membership& membership);
 
 }  // namespace supd::chats

@@ -1,6 +1,7 @@
 // `Idempotency-Key` of authenticated POST requests: the first answer is kept for 24 h and given again to the
 // same key with the same body. Same key, other body: 422 `idempotency_mismatch`; still being worked on: 409
-// `idempotency_in_flight`.
+// `idempotency_in_flight`. An answer that must not be kept leaves the key with its request alone: that runs
+// again.
 #pragma once
 
 #include <supd/db/database.hpp>
@@ -32,8 +33,8 @@ public:
     virtual ~IdempotencyStore() = default;
     virtual asio::awaitable<IdempotencyOutcome> begin(IdempotencyClaim claim) = 0;
     virtual asio::awaitable<void> finish(base::UserId user, std::string key, Reply answer) = 0;
-    /// The request failed on our side (5xx): the key is free again.
-    virtual asio::awaitable<void> abandon(base::UserId user, std::string key) = 0;
+    /// It is over, and its answer is not kept: the same request runs again, another one is a mismatch.
+    virtual asio::awaitable<void> finish_unkept(base::UserId user, std::string key) = 0;
 };
 
 /// Table idempotency_keys. `database` must outlive it.
@@ -42,7 +43,7 @@ public:
     explicit PostgresIdempotencyStore(db::Database& database) : database_(database) {}
     asio::awaitable<IdempotencyOutcome> begin(IdempotencyClaim claim) override;
     asio::awaitable<void> finish(base::UserId user, std::string key, Reply answer) override;
-    asio::awaitable<void> abandon(base::UserId user, std::string key) override;
+    asio::awaitable<void> finish_unkept(base::UserId user, std::string key) override;
 
 private:
     db::Database& database_;

@@ -54,22 +54,13 @@ struct Request {
         return *id;
     }
     std::optional<std::string_view> query_value(std::string_view name) const;
-    /// Id in the query; malformed = 400 `invalid_request`.
-    template <class IdType>
-    std::optional<IdType> query_id(std::string_view name) const {
-        const auto text = query_value(name);
-        if (!text) return std::nullopt;
-        auto id = IdType::parse(*text);
-        if (!id) throw base::bad_request("invalid_request", std::string(name) + " is not a UUID.");
-        return id;
-    }
     /// Integer in the query; absent = fallback; malformed or out of [min, max] = 400 `invalid_request`.
     std::int64_t query_integer(std::string_view name, std::int64_t fallback, std::int64_t min,
                                std::int64_t max) const;
     /// Throws 400 `unknown_field` for any query parameter not listed.
     void allow_query(std::initializer_list<std::string_view> names) const;
-    /// The body as JSON: 415 unless Content-Type is application/json, 400 when malformed. An empty body is an
-    /// empty object.
+    /// The body as JSON: 415 unless Content-Type is application/json, 400 when malformed, or when there is a
+    /// query: what has a body takes nothing there. An empty body is an empty object.
     nlohmann::json json() const;
 };
 
