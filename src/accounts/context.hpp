@@ -8,6 +8,7 @@
 #include <supd/crypto/refresh_token.hpp>
 #include <supd/db/database.hpp>
 #include <supd/http/rate_limit.hpp>
+#include <supd/ws/hub.hpp>
 
 namespace supd::accounts {
 
@@ -21,6 +22,7 @@ struct Context {
     const crypto::RefreshTokens refresh;
     const std::string dummy_hash;  // verified in place of what an unknown user does not have
     const base::SystemClock clock;
+    ws::Hub* hub = nullptr;  // set before serving; null: the sweep tells
 };
 
 }  // namespace supd::accounts

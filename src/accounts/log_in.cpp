@@ -1,5 +1,6 @@
 // Exchanges name (or e-mail address) and password for tokens. An unknown name, a disabled account and a wrong
 // password answer the same in the same time: each costs one look-up and one Argon2id.
+#include "frames.hpp"
 #include "password_check.hpp"
 #include "profile_rules.hpp"
 #include "routes.hpp"
@@ -49,13 +50,15 @@ asio::awaitable<http::Reply> log_in(const Context& context, http::Request reques
         const auto found = co_await context.db.transact(db::Access::read_only, look_up);
         const auto checked = co_await check_password_of(context, found, wanted.password);
         auto store_it = [&](db::Transaction& tx) -> std::optional<SignedIn> {
+            chatlog::lock_user_log(tx, checked.user);
             auto user = store::lock_user_with_hash(tx, checked.user, checked.hash);
             if (!user) return std::nullopt;
             return begin_session(tx, std::move(*user), seed);
         };
-        const auto signed_in = co_await context.db.transact(store_it);
+        auto signed_in = co_await context.db.transact(store_it);
         if (!signed_in) continue;
         context.revocations.revoked(signed_in->replaced);
+        publish(context, std::move(signed_in->events));
         if (!checked.better_hash.empty()) {
             auto improve = [&](db::Transaction& tx) {
                 return store::replace_password(tx, checked.user, checked.hash, checked.better_hash);

@@ -19,6 +19,10 @@ Module::Module(db::Database& database, async::BlockingPool& cpu, http::RateLimit
 
 Module::~Module() = default;
 
+void Module::tell_by(ws::Hub& hub) {
+    context_->hub = &hub;
+}
+
 void Module::add_routes(http::Router& router) {
     const auto& context = *context_;
     for (const auto& row : kRoutes) {

@@ -80,6 +80,7 @@ asio::awaitable<http::Reply> register_account(const Context& context, http::Requ
     };
     try {
         const auto signed_in = co_await context.db.transact(store_it);
+        // Nobody can be listening to what its log says of the first device.
         co_return tokens_reply(context, signed_in, 201);
     } catch (const db::ConstraintViolation& violation) {
         if (!violation.unique()) throw;

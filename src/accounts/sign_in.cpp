@@ -1,5 +1,7 @@
 #include "sign_in.hpp"
 
+#include "frames.hpp"
+
 #include <supd/accounts/limits.hpp>
 #include <supd/crypto/refresh_token.hpp>
 
@@ -23,10 +25,12 @@ SignedIn begin_session(db::Transaction& tx, User user, const SessionSeed& seed) 
         out.device = store::refresh_device(tx, known->id, seed.request);
     } else {
         out.device = store::insert_device(tx, user.id, seed.device, seed.request);
+        out.events.push_back(tell_device_added(tx, user.id, out.device));
         for (const auto stale :
              store::remove_stale_devices(tx, user.id, static_cast<int>(kMaxDevicesPerUser))) {
             const auto ended = store::revoke_sessions_of_device(tx, stale, "device_removed");
             out.replaced.insert(out.replaced.end(), ended.begin(), ended.end());
+            out.events.push_back(tell_device_removed(tx, user.id, stale));
         }
     }
     out.session = seed.session;

@@ -15,8 +15,8 @@ struct SessionSeed {
 };
 SessionSeed seed_session(DeviceRequest request, Origin origin);
 
-/// The user's row must be locked or new. Reuses the device the request names if it is the user's, and ends
-/// the session it had.
+/// The user's log and row must be locked, or new. Reuses the device the request names if it is the user's,
+/// and ends the session it had.
 SignedIn begin_session(db::Transaction& tx, User user, const SessionSeed& seed);
 
 }  // namespace supd::accounts

@@ -6,6 +6,7 @@
 
 #include <supd/base/json.hpp>
 #include <supd/http/message.hpp>
+#include <supd/ws/hub.hpp>
 
 #include <nlohmann/json_fwd.hpp>
 
@@ -45,7 +46,8 @@ struct SignedIn {
     Device device;
     base::SessionId session;
     std::string refresh_token;
-    store::Revoked replaced;  // sessions that this one ended
+    store::Revoked replaced;            // sessions that this one ended
+    std::vector<ws::ChatEvent> events;  // of the user's own log
 };
 http::Reply tokens_reply(const Context& context, const SignedIn& signed_in, int status);
 

@@ -187,6 +187,7 @@ struct App::Parts {
             [this](std::shared_ptr<ws::Session> session, std::optional<std::string> cursor) {
                 return sync.catch_up(std::move(session), std::move(cursor));
             });
+        accounts.tell_by(hub);
         revocations.on_revoked([this](base::SessionId session) {
             hub.close_session(session, ws::CloseCode::unauthenticated, "session revoked");
         });

@@ -94,7 +94,7 @@ asio::awaitable<ws::LogSource::Sweep> Reader::sweep(std::uint64_t since_w, std::
         Sweep out;
         out.w = stream.w;
         out.cursor = cursor_of(stream).encode();
-        if (!chats.empty()) out.heads = store::moved_heads(tx, chats, since_w);
+        if (!chats.empty() || !users.empty()) out.heads = store::moved_heads(tx, chats, users, since_w);
         // Without a first W every old membership would look new; sessions bring theirs with their snapshot.
         if (!users.empty() && since_w > 0) out.joined = store::new_joins(tx, users, since_w);
         std::vector<ws::MarkOwner> owners;

@@ -73,7 +73,8 @@ constexpr db::Statement kAdoptOrigin{
 constexpr db::Statement kJoinedHeads{
     "log_joined_heads",
     "select h.chat_id, h.last_seq from chat_members m join chat_heads h on h.chat_id = m.chat_id "
-    "where m.user_id = $1 and m.state = 0"};
+    "where m.user_id = $1 and m.state = 0 "
+    "union all select $1::uuid, coalesce((select u.last_seq from user_heads u where u.user_id = $1), 0)"};
 
 // A chat's entries below the cursor are a prefix of its log (transaction ids grow with seq), so walking the
 // primary key backwards to the first of them costs only what was missed.
@@ -87,7 +88,11 @@ constexpr db::Statement kMissed{
     "coalesce(c.to_seq, h.last_seq) "
     "from chat_members c join chat_heads h on h.chat_id = c.chat_id "
     "where c.user_id = $1 and h.xid >= $2::text::xid8 and (c.state = 0 or c.xid >= $2::text::xid8) "
-    "order by c.chat_id"};  // pages of /sync go on by chat id
+    "union all select u.user_id, "
+    "coalesce((select e.seq from user_events e where e.user_id = u.user_id and e.xid < $2::text::xid8 "
+    "          order by e.seq desc limit 1), 0), u.last_seq "
+    "from user_heads u where u.user_id = $1 and u.xid >= $2::text::xid8 "
+    "order by 1"};  // pages of /sync go on by chat id
 
 constexpr db::Statement kEntryMessages{
     "log_entry_messages",
@@ -107,7 +112,10 @@ constexpr db::Statement kMovedHeads{
     "log_moved_heads",
     "select h.chat_id, h.last_seq from unnest($1::uuid[]) as i (id) "
     "join lateral (select * from chat_heads q where q.chat_id = i.id offset 0) h on true "
-    "where h.xid >= $2::text::xid8"};
+    "where h.xid >= $2::text::xid8 "
+    "union all select u.user_id, u.last_seq from unnest($3::uuid[]) as i (id) "
+    "join lateral (select * from user_heads q where q.user_id = i.id offset 0) u on true "
+    "where u.xid >= $2::text::xid8"};
 
 constexpr db::Statement kNewJoins{"log_new_joins",
                                   "select m.user_id, m.chat_id, m.from_seq from unnest($1::uuid[]) as i (id) "
@@ -317,6 +325,8 @@ ws::LogSource::Page entries(db::Transaction& tx, ChatId chat, std::int64_t after
     const auto cap = static_cast<std::int64_t>(limit) + 1;
     const auto messages = tx.exec(kEntryMessages, chat, after, upto, cap);
     const auto changes = tx.exec(kEntryChanges, chat, after, upto, cap);
+    // A range of a chat is hardly ever empty; a user's own log has rows elsewhere.
+    if (messages.empty() && changes.empty()) return user_entries(tx, {chat.bytes}, after, upto, limit);
     const auto hidden = hidden_of(tx, reader, messages, changes);
     ws::LogSource::Page page;
     page.events.reserve(std::min(limit, messages.size() + changes.size()));
@@ -359,9 +369,9 @@ ws::LogSource::Page entries(db::Transaction& tx, ChatId chat, std::int64_t after
 }
 
 std::vector<ws::LogSource::Head> moved_heads(db::Transaction& tx, const std::vector<ChatId>& chats,
-                                             std::uint64_t since_w) {
+                                             const std::vector<UserId>& users, std::uint64_t since_w) {
     std::vector<ws::LogSource::Head> out;
-    const auto rows = tx.exec(kMovedHeads, chats, std::to_string(since_w));
+    const auto rows = tx.exec(kMovedHeads, chats, std::to_string(since_w), users);
     for (const auto row : rows)
         out.push_back({row.id<ChatId>(0), row.integer(1)});
     return out;

@@ -26,10 +26,11 @@ Stream stream_now(db::Transaction& tx);
 /// Remembers which server this is; true when it was another one before: the stream has a new epoch then.
 bool adopt_origin(db::Transaction& tx);
 
-/// Chats that the user has joined, with the last seq of each.
+/// Chats that the user has joined and the user's own log, with the last seq of each.
 std::vector<ws::LogSource::Head> joined_heads(db::Transaction& tx, UserId user);
 
-/// The part of a chat's log that a cursor has missed: entries with after < seq <= upto.
+/// The part of a chat's log, or of the user's own, that a cursor has missed: entries with after < seq <=
+/// upto.
 struct Range {
     ChatId chat;
     std::int64_t after = 0;
@@ -52,8 +53,8 @@ std::vector<ws::Mark> marks_of(db::Transaction& tx, const std::vector<ws::MarkOw
 /// Seconds since the oldest transaction that holds W back began to write; 0 when there is none.
 double w_age(db::Transaction& tx);
 
-/// Log entries ready to be sent, ascending; the page ends after `limit` entries or kPageBytes. What `reader`
-/// has hidden looks deleted: without it the seqs would have a gap.
+/// Log entries ready to be sent, ascending; the page ends after `limit` entries or kPageBytes. `chat` may be
+/// ws::own_log() of a user. What `reader` has hidden looks deleted: without it the seqs would have a gap.
 ws::LogSource::Page entries(db::Transaction& tx, ChatId chat, std::int64_t after, std::int64_t upto,
                             std::size_t limit, std::optional<UserId> reader = std::nullopt);
 
@@ -63,8 +64,13 @@ bool hides_any(db::Transaction& tx, UserId user);
 std::map<MessageId, base::Millis> hidden(db::Transaction& tx, UserId user,
                                          const std::vector<MessageId>& messages);
 
+/// The same of a user's own log alone.
+ws::LogSource::Page user_entries(db::Transaction& tx, UserId user, std::int64_t after, std::int64_t upto,
+                                 std::size_t limit);
+
+/// Of these chats and of the own logs of these users.
 std::vector<ws::LogSource::Head> moved_heads(db::Transaction& tx, const std::vector<ChatId>& chats,
-                                             std::uint64_t since_w);
+                                             const std::vector<UserId>& users, std::uint64_t since_w);
 std::vector<ws::LogSource::Joined> new_joins(db::Transaction& tx, const std::vector<UserId>& users,
                                              std::uint64_t since_w);
 

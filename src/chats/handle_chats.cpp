@@ -150,20 +150,21 @@ asio::awaitable<http::Reply> handle_get_settings(Context& context, http::Request
 asio::awaitable<http::Reply> handle_edit_settings(Context& context, http::Request request) {
     const auto body = request.json();
     base::ObjectReader reader(body);
-    OwnSettings changed;
-    changed.mute = reader.maybe_flag("mute");
-    changed.pin = reader.maybe_flag("pin");
-    changed.archive = reader.maybe_flag("archive");
+    OwnSettings wanted;
+    wanted.mute = reader.maybe_flag("mute");
+    wanted.pin = reader.maybe_flag("pin");
+    wanted.archive = reader.maybe_flag("archive");
     reader.finish();
     const auto chat = request.path_id<ChatId>("id");
     const auto user = request.caller().user;
-    auto work = [&](db::Transaction& tx) {
-        require_member(tx, chat, user);
-        store::write_settings(tx, chat, user, changed);
-        return store::read_settings(tx, chat, user);
+    auto change = [&](db::Transaction& tx) {
+        auto edited = edit_settings(tx, chat, user, wanted);
+        Changed changed;
+        changed.events = std::move(edited.events);
+        changed.json = settings_json(edited.settings);
+        return changed;
     };
-    const auto settings = co_await context.database.transact(work);
-    co_return http::Reply::json(settings_json(settings));
+    co_return co_await reply_to(context, change);
 }
 
 }  // namespace supd::chats

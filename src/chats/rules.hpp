@@ -51,6 +51,13 @@ Events edit_chat(db::Transaction& tx, const Act& act, const std::optional<std::s
 Events change_status(db::Transaction& tx, const Act& act, Status status);
 Events delete_chat(db::Transaction& tx, const Act& act);
 
+struct EditedSettings {
+    OwnSettings settings;
+    Events events;  ///< of the user's own log; none when nothing changed
+};
+/// The member's own: what `wanted` does not name stays.
+EditedSettings edit_settings(db::Transaction& tx, ChatId chat, UserId user, const OwnSettings& wanted);
+
 Events add_members(db::Transaction& tx, const Act& act, std::vector<UserId> users);
 /// target == actor: leaves. An owner who leaves hands the chat to the highest role and longest member; the
 /// last one out deletes it.

@@ -20,11 +20,13 @@ constexpr db::Statement kDirectChat{
     "direct_high = $2 and coalesce(context_type, '') = coalesce($3, '') and coalesce(context_id, '') = "
     "coalesce($4, '')"};
 
+// The hub knows a user's own log by the user's id: no chat may have it.
 constexpr db::Statement kInsertChat{
     "chats_insert",
     "insert into chats (id, type, title, context_type, context_id, encryption, created_by, direct_low, "
     "direct_high, "
-    "member_count) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) on conflict do nothing"};
+    "member_count) select $1::uuid, $2, $3, $4, $5, $6, $7::uuid, $8::uuid, $9::uuid, $10::int "
+    "where not exists (select from users where id = $1::uuid) on conflict do nothing"};
 
 constexpr db::Statement kInsertHead{"chats_insert_head", "insert into chat_heads (chat_id) values ($1)"};
 

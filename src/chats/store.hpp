@@ -44,6 +44,7 @@ struct Header {
 
 struct OwnSettings {
     std::optional<bool> mute, pin, archive;
+    bool operator==(const OwnSettings&) const = default;
 };
 
 namespace store {
@@ -54,7 +55,7 @@ std::vector<UserId> known_users(db::Transaction& tx, const std::vector<UserId>& 
 /// The user has created more than `chats` chats that are not deleted.
 bool created_more(db::Transaction& tx, UserId user, std::size_t chats);
 std::optional<ChatId> direct_chat(db::Transaction& tx, const NewChat& chat);
-/// False when the id or the pair is taken.
+/// False when the id, also by a user, or the pair is taken.
 bool insert_chat(db::Transaction& tx, UserId creator, const NewChat& chat);
 void insert_head(db::Transaction& tx, ChatId chat);
 void insert_founders(db::Transaction& tx, ChatId chat, const std::vector<UserId>& members, UserId owner,

@@ -196,6 +196,10 @@ std::string settings_json(const OwnSettings& settings) {
     return out;
 }
 
+std::string settings_data(ChatId chat, const OwnSettings& settings) {
+    return R"({"chat_id":")" + chat.text() + R"(","settings":)" + settings_json(settings) + "}";
+}
+
 std::string ListCursor::text() const {
     return std::to_string(activity_us) + "_" + chat.text();
 }

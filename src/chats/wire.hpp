@@ -17,6 +17,7 @@ std::string reads_json(const std::vector<Member>& members, std::size_t limit);
 std::string settings_json(const OwnSettings& settings);
 
 // Data of log entries.
+std::string settings_data(ChatId chat, const OwnSettings& settings);
 std::string created_data(const NewChat& chat, UserId creator, int owner_power);
 std::string updated_data(ChatId chat, const Header& header, UserId actor);
 std::string deleted_data(ChatId chat, UserId actor);

@@ -293,7 +293,8 @@ void Hub::Shard::tell(const Mark& mark) {
 }
 
 bool Hub::Shard::subscribed(Session& session, base::ChatId chat) {
-    const auto* mine = session.hub.live ? subscription(session, chat) : nullptr;
+    if (!session.hub.live || chat == own_log(session.caller().user)) return false;
+    const auto* mine = subscription(session, chat);
     return mine && !mine->parted;
 }
 

@@ -19,10 +19,11 @@ namespace {
 constexpr std::size_t kMarksPage = 100;  // sessions, or owners of marks, in one question
 constexpr std::size_t kSweepPage = 5'000;
 
-template <class Id, class Map>
-std::vector<std::vector<Id>> pages_of(const Map& map) {
+template <class Id, class Map, class Wanted>
+std::vector<std::vector<Id>> pages_of(const Map& map, Wanted wanted) {
     std::vector<std::vector<Id>> pages;
     for (const auto& [id, value] : map) {
+        if (!wanted(id)) continue;
         if (pages.empty() || pages.back().size() == kSweepPage) pages.emplace_back();
         pages.back().push_back(id);
     }
@@ -58,8 +59,10 @@ asio::awaitable<void> Hub::Shard::sweep() {
     ++sweep_;
     const auto since = swept_w_;
     oldest_joiner_ = std::numeric_limits<std::uint64_t>::max();
-    const auto chats = pages_of<base::ChatId>(channels_);
-    const auto users = pages_of<base::UserId>(users_);
+    // The heads of the users' own logs come with the users.
+    const auto of_chat = [this](base::ChatId channel) { return !users_.contains({channel.bytes}); };
+    const auto chats = pages_of<base::ChatId>(channels_, of_chat);
+    const auto users = pages_of<base::UserId>(users_, [](base::UserId) { return true; });
     const auto pages = std::max<std::size_t>({chats.size(), users.size(), 1});
     std::optional<LogSource::Sweep> first;
     std::vector<LogSource::Head> heads;

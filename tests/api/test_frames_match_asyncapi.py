@@ -96,6 +96,12 @@ async def test_every_frame_is_described(rest: Rest) -> None:
         await bobs.until("chat_created")
         (await ann.delete(f"chats/{other}")).expect(204)
         await bobs.until("chat_deleted")
+        (await ann.patch(f"{path}/settings", {"mute": True})).expect(200)
+        await anns.until("settings_updated")
+        other_device = await ann.another_device()
+        await anns.until("device_added")
+        (await ann.delete(f"users/me/devices/{other_device.device['id']}")).expect(204)
+        await anns.until("device_removed")
         await anns.call("ping")
         await anns.call("message", {"id": "no id", "chat_id": chat})
         await anns.call("no_such_command", {})
@@ -124,7 +130,10 @@ async def test_every_event_of_the_sync_is_described(rest: Rest) -> None:
     message = await bob.send(chat, "hello")
     (await bob.patch(f"messages/{message['id']}", {"text": "changed"})).expect(200)
     (await ann.post(f"messages/{message['id']}/reactions", {"emoji": "\N{SPARKLES}"})).expect(200, 201)
+    (await ann.patch(f"chats/{chat}/settings", {"pin": True})).expect(200)
+    await ann.another_device()
     events, _ = await ann.sync_from(cursor)
-    assert {event["type"] for event in events} >= {"chat_created", "message", "message_edited", "reaction_added"}
+    assert {event["type"] for event in events} >= {"chat_created", "message", "message_edited", "reaction_added",
+                                                   "settings_updated", "device_added"}
     known = validators()
     assert [event for event in events if not any(each.is_valid(event) for each in known[event["type"]])] == []

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 import pytest
 import pytest_asyncio
 
-from rig.client import Account, Rest, Socket, a_chat, a_user
+from rig.client import Account, Rest, Socket, a_chat, a_user, log_in
 from rig.daemon import Daemon, shared_secret
 from rig.nodes import cut_off, linked, metric
 from rig.postgres import PostgresCluster
@@ -100,6 +100,21 @@ async def test_who_is_added_gets_the_chat_at_once(pair: list[Daemon], rests: lis
         marker = (await a_chat(ann, bob))["id"]
         await bobs.event("chat_created", lambda event: event["chat_id"] == marker, deadline_s=AT_ONCE_S)
         assert not [event for event in bobs.events if (event.get("data") or {}).get("text") == "without you"]
+
+
+async def test_the_own_log_crosses_by_hints(pair: list[Daemon], rests: list[Rest]) -> None:
+    ann, bob, chat = await two_people(rests)
+    async with bob.socket() as bobs, ann.socket() as anns:
+        await ready(pair, bobs, anns)
+        before = await metric(pair[1], "node_hints_received_total")
+        (await rests[0].patch(f"chats/{chat}/settings", {"mute": True}, token=bob.access_token)).expect(200)
+        updated = await bobs.event("settings_updated", deadline_s=AT_ONCE_S)
+        assert updated["user_seq"] == 2 and updated["data"]["chat_id"] == chat
+        assert await metric(pair[1], "node_hints_received_total") > before
+        tablet = await log_in(rests[0], bob.username)
+        added = await bobs.event("device_added", deadline_s=AT_ONCE_S)
+        assert added["user_seq"] == 3 and added["data"]["device"]["id"] == tablet.device["id"]
+        assert not [event for event in anns.events if "user_seq" in event]
 
 
 async def test_typing_and_receipts_cross(pair: list[Daemon], rests: list[Rest]) -> None:

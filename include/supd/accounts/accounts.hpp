@@ -22,6 +22,9 @@ class Transaction;
 namespace supd::http {
 class RateLimiter;
 }
+namespace supd::ws {
+class Hub;
+}
 
 namespace supd::accounts {
 
@@ -47,6 +50,9 @@ public:
     Module(const Module&) = delete;
     Module& operator=(const Module&) = delete;
 
+    /// Before serving only: the hub is handed what changes of devices add to the user's own log. Without it
+    /// its sweep finds the entries.
+    void tell_by(ws::Hub& hub);
     void add_routes(http::Router& router);
     /// A few microseconds, no lock, no database. Throws 401 `unauthenticated` or `token_expired`.
     http::Caller authenticate(std::string_view bearer_token) const override;

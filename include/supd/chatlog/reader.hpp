@@ -26,8 +26,9 @@ inline constexpr std::size_t kMaxMarks = 5000;
 
 /// What a cursor has missed, as of one snapshot.
 struct Missed {
-    Cursor now;                              ///< resumes from this snapshot
-    std::vector<ws::LogSource::Head> chats;  ///< joined chats with the last seq of the snapshot
+    Cursor now;  ///< resumes from this snapshot
+    /// Joined chats, and ws::own_log() of the user, with the last seq of the snapshot.
+    std::vector<ws::LogSource::Head> chats;
     struct Range {
         ChatId chat;
         std::int64_t after = 0;

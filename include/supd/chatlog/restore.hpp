@@ -9,7 +9,10 @@ namespace supd::chatlog {
 
 /// A new epoch: no cursor of before is accepted, every client starts over with a snapshot.
 void begin_new_stream(db::Transaction& tx);
-/// A chat whose log is not dense from 1 to its head, as a text for the operator; empty when there is none.
+/// Empties the own logs of the users whom the deletion ledger names.
+void erase_again(db::Transaction& tx);
+/// A chat or user whose log is not dense from 1 to its head, as a text for the operator; empty when there is
+/// none.
 std::string find_gap(db::Transaction& tx);
 
 }  // namespace supd::chatlog

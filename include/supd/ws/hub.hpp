@@ -27,7 +27,13 @@ namespace supd::ws {
 
 namespace asio = boost::asio;
 
-/// A durable entry of a chat's log on its way to the subscribers.
+/// The channel of a user's own log. To the hub it is one more chat, which each session of the user follows
+/// and nobody else. No chat has the id of a user: chats sees to that.
+inline base::ChatId own_log(base::UserId user) noexcept {
+    return {user.bytes};
+}
+
+/// A durable entry of a chat's log, or of a user's own, on its way to the subscribers.
 struct ChatEvent {
     base::ChatId chat;
     std::int64_t seq = 0;
@@ -82,7 +88,7 @@ public:
     struct Sweep {
         std::uint64_t w = 0;          ///< entries of all transactions below are visible in this snapshot
         std::string cursor;           ///< the token that resumes from w
-        std::vector<Head> heads;      ///< of the asked chats, those that moved since the last w
+        std::vector<Head> heads;      ///< of the asked chats and users, those that moved since the last w
         std::vector<Joined> joined;   ///< memberships of the asked users that began since the last w
         std::vector<MarkHead> marks;  ///< of the asked chats and users, those that moved since the last w
     };
@@ -169,8 +175,8 @@ public:
     // -- called on the session's own io thread --------------------------------------------------------------
     /// First step: the session is known, its snapshot is about to be read.
     void attach(const std::shared_ptr<Session>& session);
-    /// Second step: `chats` are the chats of the snapshot of `w`, each with its last seq. From here on the
-    /// hub notes what the session does not get yet.
+    /// Second step: `chats` are the chats of the snapshot of `w`, and the user's own log, each with its last
+    /// seq. From here on the hub notes what the session does not get yet.
     void hold(Session& session, const std::vector<LogSource::Head>& chats, std::uint64_t w);
     /// Last step: the session has been sent everything up to the heads of hold(). What came since is read
     /// from the log, chat by chat, before anything newer of that chat.
