@@ -281,7 +281,7 @@ private:
         return out;
     }
     std::vector<UserId> users_{id<UserId>(1), id<UserId>(2), id<UserId>(3)};
-    std::vector<ChatId> chats_{id<ChatId>(1), id<ChatId>(2)};
+    std::vector<ChatId> chats_{id<ChatId>(11), id<ChatId>(12)};  // none is a user's own log
     std::vector<Device> devices_;
     std::vector<FakeLog::Transaction> open_;
     std::deque<ChatEvent> hints_;
