@@ -21,8 +21,10 @@ const std::string kView =
     "coalesce((v.settings->>'mute')::boolean, false), coalesce((v.settings->>'pin')::boolean, false), "
     "coalesce((v.settings->>'archive')::boolean, false), v.activity, "
     "(select count(*) filter (where n.sender_id <> $1::uuid and n.deleted_at is null "
-    "and (n.expires_at is null or n.expires_at > now()) and not exists (select from message_hidden d "
-    "where d.user_id = $1::uuid and d.message_id = n.id)) from "
+    "and (n.expires_at is null or n.expires_at > now()) and "
+    // Hardly anybody hides anything: asked once, not for each message.
+    "(not (select exists (select from message_hidden h where h.user_id = $1::uuid)) or "
+    "not exists (select from message_hidden d where d.user_id = $1::uuid and d.message_id = n.id))) from "
     "(select q.id, q.sender_id, q.deleted_at, q.expires_at from messages q where q.chat_id = v.chat_id "
     "and q.seq > greatest(v.read_seq, v.from_seq - 1) order by q.seq desc limit " +
     std::to_string(kLookBack) + ") n), m.id is not null, " + chatlog::kReactionsColumn + ", " +
