@@ -44,7 +44,7 @@ asio::awaitable<std::vector<ws::ChatEvent>> Reader::next_entries(UserId user, st
     auto look = [&](db::Transaction& tx) {
         std::size_t bytes = 0;
         std::optional<UserId> reader;  // most have hidden nothing
-        if (store::hides_any(tx, user)) reader = user;
+        if (hides_any(tx, user)) reader = user;
         for (auto& range : left) {
             if (out.size() >= limit || bytes >= kPageBytes) return;
             if (range.empty()) continue;

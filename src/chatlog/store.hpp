@@ -58,8 +58,6 @@ double w_age(db::Transaction& tx);
 ws::LogSource::Page entries(db::Transaction& tx, ChatId chat, std::int64_t after, std::int64_t upto,
                             std::size_t limit, std::optional<UserId> reader = std::nullopt);
 
-/// Whether the user has hidden any message.
-bool hides_any(db::Transaction& tx, UserId user);
 /// Those of the messages that the user has hidden, and when.
 std::map<MessageId, base::Millis> hidden(db::Transaction& tx, UserId user,
                                          const std::vector<MessageId>& messages);

@@ -1,7 +1,7 @@
 // What people have hidden for themselves ("delete for me").
 #include "store.hpp"
 
-namespace supd::chatlog::store {
+namespace supd::chatlog {
 namespace {
 
 constexpr db::Statement kHidesAny{"log_hides_any",
@@ -18,8 +18,8 @@ bool hides_any(db::Transaction& tx, UserId user) {
     return tx.exec(kHidesAny, user).front().flag(0);
 }
 
-std::map<MessageId, base::Millis> hidden(db::Transaction& tx, UserId user,
-                                         const std::vector<MessageId>& messages) {
+std::map<MessageId, base::Millis> store::hidden(db::Transaction& tx, UserId user,
+                                                const std::vector<MessageId>& messages) {
     std::map<MessageId, base::Millis> out;
     const auto rows = tx.exec(kHidden, user, messages);
     for (const auto row : rows)
@@ -27,4 +27,4 @@ std::map<MessageId, base::Millis> hidden(db::Transaction& tx, UserId user,
     return out;
 }
 
-}  // namespace supd::chatlog::store
+}  // namespace supd::chatlog

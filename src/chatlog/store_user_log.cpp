@@ -9,8 +9,6 @@
 namespace supd::chatlog {
 namespace {
 
-constexpr db::Statement kLock{"user_log_lock", "select pg_advisory_xact_lock($1)"};
-
 constexpr db::Statement kAppend{
     "user_log_append",
     "with head as (insert into user_heads (user_id, last_seq, xid) values ($1, 1, pg_current_xact_id()) "
@@ -44,7 +42,7 @@ ws::ChatEvent event_of(base::UserId user, std::int64_t seq, std::string_view kin
 }  // namespace
 
 void lock_user_log(db::Transaction& tx, base::UserId user) {
-    tx.exec(kLock, lock_key(ws::own_log(user)));
+    lock_chat(tx, ws::own_log(user));
 }
 
 ws::ChatEvent append_user_event(db::Transaction& tx, base::UserId user, std::string_view kind,

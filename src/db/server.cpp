@@ -37,6 +37,12 @@ std::map<std::string, std::string> parsed(const std::string& url) {
     return out;
 }
 
+std::string value_of(const std::string& url, const std::string& keyword) {
+    const auto all = parsed(url);
+    const auto found = all.find(keyword);
+    return found == all.end() ? "" : found->second;
+}
+
 template <class Body>
 auto said(Body body) {
     try {
@@ -75,15 +81,11 @@ bool is_local(const std::string& url) {
 }
 
 std::string database_of(const std::string& url) {
-    const auto all = parsed(url);
-    const auto found = all.find("dbname");
-    return found == all.end() ? "" : found->second;
+    return value_of(url, "dbname");
 }
 
 std::string password_of(const std::string& url) {
-    const auto all = parsed(url);
-    const auto found = all.find("password");
-    return found == all.end() ? "" : found->second;
+    return value_of(url, "password");
 }
 
 struct Server::Impl {

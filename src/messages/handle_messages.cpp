@@ -88,7 +88,7 @@ asio::awaitable<std::optional<Page>> ask_replica(Context& context, ChatId chat, 
                                                  std::size_t limit) {
     auto judge = [&](db::Transaction& tx) -> std::optional<chats::Membership> {
         const auto me = chats::require_member(tx, chat, user);
-        if (store::hides_any(tx, user)) return std::nullopt;
+        if (chatlog::hides_any(tx, user)) return std::nullopt;
         return me;
     };
     const auto me = co_await context.database.transact(db::Access::read_only, judge);

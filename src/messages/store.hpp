@@ -58,8 +58,6 @@ namespace store {
 // -- store_read.cpp
 /// How far the chat's log is in this snapshot; 0 when the chat is not there.
 std::int64_t last_seq(db::Transaction& tx, ChatId chat);
-/// The user has deleted some message for themselves.
-bool hides_any(db::Transaction& tx, UserId user);
 /// Messages of the chat that `user` has not hidden, with seq >= from: the `limit` before (after) `seq`,
 /// ascending.
 std::vector<Item> before(db::Transaction& tx, ChatId chat, UserId user, std::int64_t from, std::int64_t seq,

@@ -25,8 +25,6 @@ const db::Statement kReplies{"messages_replies", kRepliesSql.c_str()};
 const db::Statement kOne{"messages_one", kOneSql.c_str()};
 
 constexpr db::Statement kLastSeq{"messages_last_seq", "select last_seq from chat_heads where chat_id = $1"};
-constexpr db::Statement kHidesAny{"messages_hides_any",
-                                  "select exists (select from message_hidden where user_id = $1)"};
 
 constexpr db::Statement kEdits{
     "messages_edits",
@@ -109,11 +107,6 @@ std::vector<Reaction> reactions(db::Transaction& tx, MessageId message, const st
 std::int64_t last_seq(db::Transaction& tx, ChatId chat) {
     const auto rows = tx.exec(kLastSeq, chat);
     return rows.empty() ? 0 : rows.front().integer(0);
-}
-
-bool hides_any(db::Transaction& tx, UserId user) {
-    const auto rows = tx.exec(kHidesAny, user);
-    return rows.front().flag(0);
 }
 
 }  // namespace supd::messages::store

@@ -13,9 +13,9 @@ import pytest
 
 from rig.client import Rest, a_chat, a_user
 from rig.daemon import Daemon, shared_secret
+from rig.jobs import Jobs
 from rig.judge import judge
 from rig.load import Load
-from rig.nodes import metric
 from rig.postgres import PostgresCluster, chat_locked
 
 LONG = os.environ.get("SUPD_LONG") == "1"
@@ -38,54 +38,37 @@ def pair(spawn: Callable[..., Daemon], postgres: PostgresCluster) -> list[Daemon
     return [spawn(database_url=url, name=name, settings=settings).start() for name in ("a", "b")]
 
 
-async def count(daemon: Daemon, outcome: str) -> float:
-    return await metric(daemon, f'jobs_total{{kind="{KIND}",outcome="{outcome}"}}', absent=0.0)
-
-
 async def test_a_holder_that_stands_still(pair: list[Daemon], postgres: PostgresCluster, seed: int) -> None:
-    database = postgres.database_of(pair[0].database_url or "")
-
-    async def sql(statement: str) -> list[list[str]]:
-        return await asyncio.to_thread(postgres.sql, statement, database)
-
-    async def until(statement: str, deadline_s: float) -> list[list[str]]:
-        begun = time.monotonic()
-        while not (rows := await sql(statement)):
-            assert time.monotonic() < begun + deadline_s, f"after {deadline_s} s still nothing: {statement}"
-            await asyncio.sleep(0.02)
-        return rows
+    jobs = Jobs(pair, postgres, KIND)
 
     async def handed_over(chat: str, left_s: float) -> None:
-        await sql(f"update messages set expires_at = now() where chat_id = '{chat}'")
-        async with chat_locked(postgres, database, chat):
-            [[job]] = await sql(f"insert into jobs (kind, payload, max_attempts) values ('{KIND}', '{{}}', 20) returning id")
+        await jobs.sql(f"update messages set expires_at = now() where chat_id = '{chat}'")
+        async with chat_locked(postgres, jobs.database, chat):
+            job = await jobs.ask()
             # In the middle of it: it has the lease, and waits for the chat.
-            [[leased_by, fence]] = await until(
-                f"select leased_by, fence from jobs where id = {job} and state = 'running' and exists (select from "
-                f"pg_stat_activity where datname = '{database}' and wait_event = 'advisory' and application_name <> 'psql')", 15)
-            [holder] = [each for each in pair if each.process and leased_by.endswith(f":{each.process.pid}")]
-            other = pair[1 - pair.index(holder)]
-            fenced, done = await count(holder, "fenced"), await count(other, "done")
+            holder, other, fence = await jobs.taken(
+                job, f"exists (select from pg_stat_activity where datname = '{jobs.database}' and wait_event = 'advisory' "
+                     "and application_name <> 'psql')")
+            fenced, done = await jobs.count(holder, "fenced"), await jobs.count(other, "done")
             assert holder.process is not None
             os.kill(holder.process.pid, signal.SIGSTOP)
         stopped = time.monotonic()
         try:
             if left_s < LEASE_S:
-                await sql(f"update jobs set lease_until = now() + {left_s} * interval '1 second' "
-                          f"where id = {job} and fence = {fence}")
-            await until(f"select 1 where not exists (select from jobs where id = {job} and fence = {fence})",
+                await jobs.lease_ends_in(left_s, job, fence)
+            await jobs.until(f"select 1 where not exists (select from jobs where id = {job} and fence = {fence})",
                         left_s + LEASE_S / 2)
             took_over = time.monotonic() - stopped
             assert took_over >= left_s * 0.9, "a lease is kept"
-            await until(f"select 1 where not exists (select from jobs where id = {job})", 30)
-            while await count(other, "done") == done:
+            await jobs.until(f"select 1 where not exists (select from jobs where id = {job})", 30)
+            while await jobs.count(other, "done") == done:
                 assert time.monotonic() < stopped + took_over + 30, "the other has not finished it"
                 await asyncio.sleep(0.05)
             await asyncio.sleep(max(0.0, stopped + 2 * left_s - time.monotonic()))
         finally:
             os.kill(holder.process.pid, signal.SIGCONT)
         went_on = time.monotonic()
-        while await count(holder, "fenced") == fenced:
+        while await jobs.count(holder, "fenced") == fenced:
             assert time.monotonic() < went_on + 20, "its word still counted"
             await asyncio.sleep(0.05)
         print(f"{other.name} took the job of {holder.name} over {took_over:.1f} s after that stood still; "
@@ -94,10 +77,7 @@ async def test_a_holder_that_stands_still(pair: list[Daemon], postgres: Postgres
     load = Load([daemon.url for daemon in pair], seed, rate=RATE)
 
     async def fault() -> None:
-        # Nobody but the test asks for it.
-        await until(f"update job_schedules set next_run_at = now() + interval '1 hour' where name = '{KIND}' and runs > 0 "
-                    "returning name", 15)
-        await until(f"select 1 where not exists (select from jobs where kind = '{KIND}')", 15)
+        await jobs.put_off()
         async with Rest(pair[0].url) as one, Rest(pair[1].url) as two:
             for left_s in ROUNDS:
                 # Of each round's own: all together outlast an access token.
@@ -108,7 +88,7 @@ async def test_a_holder_that_stands_still(pair: list[Daemon], postgres: Postgres
                 async with bob.socket() as bobs:
                     await bobs.event("caught_up")
                     await handed_over(chat, left_s)
-                    rows = await sql(f"select message_id from chat_changes where chat_id = '{chat}' and kind = 'message_deleted'")
+                    rows = await jobs.sql(f"select message_id from chat_changes where chat_id = '{chat}' and kind = 'message_deleted'")
                     assert sorted(row[0] for row in rows) == sorted(ids), "each is deleted once"
                     while len([each for each in bobs.events if each["type"] == "message_deleted"]) < MESSAGES:
                         await bobs.event("message_deleted")

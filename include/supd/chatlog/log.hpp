@@ -31,6 +31,9 @@ std::int64_t lock_key(ChatId chat) noexcept;
 /// what makes commit order = seq order = transaction id order. db thread.
 void lock_chat(db::Transaction& tx, ChatId chat);
 
+/// Whether the user has deleted any message for themselves. db thread.
+bool hides_any(db::Transaction& tx, UserId user);
+
 /// A change that is not a plain message.
 struct Change {
     ChatId chat;
