@@ -1,4 +1,5 @@
 #include "appender.hpp"
+#include "backlog.hpp"
 #include "chat_lanes.hpp"
 #include "draft.hpp"
 #include "mailbox.hpp"
@@ -27,17 +28,9 @@ namespace {
 constexpr std::chrono::milliseconds kStatementTimeout{5000};
 // How long a message may wait for a database that went away; the same id makes it safe to try again.
 constexpr std::chrono::seconds kGiveUp{10};
-// While the first of those that wait has waited so long, a new one is refused at once. Taken, it would wait
-// as long or longer, and be sent again meanwhile: then the queue is full of copies when the database is quick
-// again.
-constexpr std::chrono::seconds kLongestWait{5};
 constexpr std::chrono::milliseconds kFirstPause{20};
 constexpr std::chrono::milliseconds kLongestPause{500};
 constexpr int kBatchAttempts = 3;
-// A lane keeps up, and the next stays unused, while it has fewer messages than this and was not busy for
-// longer than this without a commit: docs/benchmarks.md.
-constexpr std::size_t kFewRows = 16;
-constexpr std::chrono::milliseconds kSoon{5};
 constexpr auto kTuple = asio::as_tuple(asio::use_awaitable);
 
 }  // namespace
@@ -45,13 +38,14 @@ constexpr auto kTuple = asio::as_tuple(asio::use_awaitable);
 // One database connection and the queue before it. Lives on one io thread; other threads post to it.
 class Writer::Lane {
 public:
-    Lane(async::IoThreads& threads, std::size_t home, ws::Hub& hub, ChatLanes& chats, const std::string& url,
-         std::size_t index)
+    Lane(async::IoThreads& threads, std::size_t home, ws::Hub& hub, ChatLanes& chats,
+         std::shared_ptr<Pace> pace, const std::string& url, std::size_t index)
         : threads_(threads),
           chats_(chats),
           context_(threads.context(home)),
           home_(home),
           hub_(hub),
+          backlog_(std::move(pace)),
           connection_(context_, url, kStatementTimeout, "supd-writer-" + std::to_string(index)),
           wake_(context_) {
         wake_.expires_at(asio::steady_timer::time_point::max());
@@ -68,12 +62,7 @@ public:
     }
 
     void submit(Pending pending) {
-        const auto bytes = weight(pending.draft);
-        queued_bytes_.fetch_add(bytes, std::memory_order_relaxed);
-        if (queued_.fetch_add(1, std::memory_order_relaxed) >= kMaxQueuedRows ||
-            queued_bytes_.load(std::memory_order_relaxed) > kMaxQueuedBytes || is_behind(pending.queued)) {
-            queued_.fetch_sub(1, std::memory_order_relaxed);
-            queued_bytes_.fetch_sub(bytes, std::memory_order_relaxed);
+        if (!backlog_.enter(weight(pending.draft), pending.queued)) {
             chats_.leave(pending.draft.chat);
             end_span(std::move(pending.span), Outcome::overloaded, 0);
             // Never from within submit: a coroutine that waits for the answer has not been suspended yet.
@@ -81,7 +70,6 @@ public:
                        [done = std::move(pending.done)] { done(Receipt{Outcome::overloaded}); });
             return;
         }
-        mark_busy(pending.queued);
         if (async::IoThreads::current() == home_)
             push(std::move(pending));
         else if (mailbox_.put(std::move(pending)))
@@ -91,28 +79,15 @@ public:
             });
     }
 
-    std::size_t queued() const noexcept { return queued_.load(std::memory_order_relaxed); }
-    bool keeps_up(base::Monotonic::time_point now) const noexcept {
-        const auto busy_since = busy_since_.load(std::memory_order_relaxed);
-        return queued() < kFewRows && (busy_since == kIdle || now - busy_since < kSoon) && !is_behind(now);
-    }
-    bool is_behind(base::Monotonic::time_point now) const noexcept {
-        const auto since = first_since_.load(std::memory_order_relaxed);
-        return since != kIdle && now - since > kLongestWait;
-    }
+    const Backlog& backlog() const noexcept { return backlog_; }
     std::uint64_t failures() const noexcept { return failures_.load(std::memory_order_relaxed); }
 
     std::function<void(const CommitStats&)> observe;
 
 private:
-    void mark_busy(base::Monotonic::time_point now) noexcept {
-        auto idle = kIdle;
-        busy_since_.compare_exchange_strong(idle, now, std::memory_order_relaxed);
-    }
-
     void note_first() noexcept {
         const auto* first = !batch_.empty() ? &batch_.front() : !queue_.empty() ? &queue_.front() : nullptr;
-        first_since_.store(first ? first->queued : kIdle, std::memory_order_relaxed);
+        backlog_.note_first(first ? first->queued : Backlog::kIdle);
     }
 
     void push(Pending pending) {
@@ -143,12 +118,12 @@ private:
         if (queue_.empty() && batch_.empty()) {
             if (stopping_) co_return false;
             idle_ = true;
-            busy_since_.store(kIdle, std::memory_order_relaxed);
+            backlog_.mark_idle();
             wake_.expires_at(asio::steady_timer::time_point::max());
             co_await wake_.async_wait(kTuple);
             co_return true;
         }
-        mark_busy(base::Monotonic::now());
+        backlog_.mark_busy(base::Monotonic::now());
         if (!connection_.is_open()) {
             // At once after a loss, then slower and slower until a commit succeeds: a server that answers may
             // still take no writes.
@@ -198,9 +173,11 @@ private:
         auto result = co_await appender_.append(drafts_, attempts_ > 0);
         if (!result.lost) pause_ = {};
         if (result.receipts) {
+            const auto took = base::Monotonic::now() - started;
+            backlog_.note_commit(took);
             CommitStats stats;
             stats.rows = batch_.size();
-            stats.commit_s = std::chrono::duration<double>(base::Monotonic::now() - started).count();
+            stats.commit_s = std::chrono::duration<double>(took).count();
             finish(std::move(*result.receipts));
             stats.delivery_s = waits_;
             if (observe) observe(stats);
@@ -227,7 +204,7 @@ private:
     }
 
     void finish(std::vector<Receipt> receipts) {
-        busy_since_.store(kIdle, std::memory_order_relaxed);
+        backlog_.mark_idle();
         std::vector<ws::ChatEvent> events;
         events.reserve(batch_.size());
         waits_.clear();
@@ -250,11 +227,10 @@ private:
 
     void answer(std::vector<Receipt> receipts) {
         auto batch = std::exchange(batch_, {});
-        queued_.fetch_sub(batch.size(), std::memory_order_relaxed);
         std::size_t bytes = 0;
         for (const auto& pending : batch)
             bytes += weight(pending.draft);
-        queued_bytes_.fetch_sub(bytes, std::memory_order_relaxed);
+        backlog_.leave(batch.size(), bytes);
         using Answers = std::vector<std::pair<std::function<void(const Receipt&)>, Receipt>>;
         std::vector<Answers> by_thread(threads_.size());
         for (std::size_t i = 0; i < batch.size(); ++i) {
@@ -286,12 +262,12 @@ private:
         }
     }
 
-    static constexpr base::Monotonic::time_point kIdle{};
     async::IoThreads& threads_;
     ChatLanes& chats_;
     asio::io_context& context_;
     std::size_t home_;
     ws::Hub& hub_;
+    Backlog backlog_;
     db::AsyncConnection connection_;
     Appender appender_{connection_};
     asio::steady_timer wake_;
@@ -304,11 +280,7 @@ private:
     int attempts_ = 0;
     std::chrono::milliseconds pause_{0};  // before the connection is opened again
     std::size_t solo_left_ = 0;
-    std::atomic<std::size_t> queued_{0};
-    std::atomic<std::size_t> queued_bytes_{0};
     std::atomic<std::uint64_t> failures_{0};
-    std::atomic<base::Monotonic::time_point> busy_since_{kIdle};   // without a commit
-    std::atomic<base::Monotonic::time_point> first_since_{kIdle};  // when the first that waits was queued
 
     Mailbox mailbox_;
     std::vector<const Draft*> drafts_;
@@ -319,8 +291,10 @@ private:
 
 Writer::Writer(async::IoThreads& threads, ws::Hub& hub, Options options)
     : chats_(std::make_unique<ChatLanes>()) {
+    const auto pace = std::make_shared<Pace>();
     for (std::size_t i = 0; i < options.lanes; ++i)
-        lanes_.push_back(std::make_unique<Lane>(threads, i % threads.size(), hub, *chats_, options.url, i));
+        lanes_.push_back(
+            std::make_unique<Lane>(threads, i % threads.size(), hub, *chats_, pace, options.url, i));
 }
 
 Writer::~Writer() = default;
@@ -355,10 +329,12 @@ void Writer::submit(Draft draft, std::function<void(const Receipt&)> done, const
 // Two connections that commit at once wait for each other's log and take a core each, where one would have
 // taken both batches in one: the next is used when those before it do not keep up.
 std::size_t Writer::lane_for(base::Monotonic::time_point now) const noexcept {
-    const auto at = std::ranges::find_if(lanes_, [now](const auto& lane) { return lane->keeps_up(now); });
+    const auto at =
+        std::ranges::find_if(lanes_, [now](const auto& lane) { return lane->backlog().keeps_up(now); });
     const auto shortest = [&] {
-        return std::ranges::min_element(
-            lanes_, {}, [now](const auto& lane) { return std::pair(lane->is_behind(now), lane->queued()); });
+        return std::ranges::min_element(lanes_, {}, [now](const auto& lane) {
+            return std::pair(lane->backlog().is_behind(now), lane->backlog().rows());
+        });
     };
     return static_cast<std::size_t>((at != lanes_.end() ? at : shortest()) - lanes_.begin());
 }
@@ -381,7 +357,7 @@ asio::awaitable<Receipt> Writer::append(Draft draft) {
 std::size_t Writer::queued() const noexcept {
     std::size_t sum = 0;
     for (const auto& lane : lanes_)
-        sum += lane->queued();
+        sum += lane->backlog().rows();
     return sum;
 }
 
