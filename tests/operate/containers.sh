@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The compose stack for real, on a throwaway project: setup, up, the README's tour through nginx over TLS, what the containers
 # may do, a deployment to the other colour and back. Needs a container engine; skipped where there is none. The profiles beside
-# the core: containers_profiles.sh.
+# the core: containers_profiles.sh; what is kept, lost and restored: containers_restore.sh.
 set -euo pipefail
 
 # shellcheck source=tests/operate/stack.sh
