@@ -32,7 +32,7 @@ AGAIN_WITHIN_S = 10.0
 # Twice the p99 of before, but no less than a busy machine's noise.
 NOISE_S = 0.25 if LONG else 1.0
 # Two lanes take 400 messages a commit: the last would wait 20 s. The client needs some for itself.
-BURST, BURST_COMMIT_S, LONGEST_WAIT_S, SENDING_S = 4000, 2.0, 5.0, 5.0
+BURST, BURST_COMMIT_S, LONGEST_WAIT_S, SENDING_S = 4000, 2.0, 5.0, 8.0
 
 pytestmark = pytest.mark.faults
 
