@@ -51,6 +51,8 @@ void observe(metrics::Registry& metrics, const std::vector<Number>& numbers, cha
         metrics.gauge_callback(number.name, number.help, number.now);
     metrics.counter_callback("commit_failures_total", "Attempts to commit a batch of messages that failed",
                              [&] { return static_cast<double>(writer.failures()); });
+    metrics.counter_callback("messages_refused_total", "Messages refused with overloaded: too many wait",
+                             [&] { return static_cast<double>(writer.refused()); });
     count_closes(metrics, endpoint);
     auto& sent = metrics.counter("messages_sent_total", "Messages stored");
     auto& rows = metrics.histogram("commit_batch_size", "Messages per commit", metrics::size_bounds(256));

@@ -1,4 +1,4 @@
-// What waits in a lane, and whether one more should: counted where messages come from, on any thread.
+// What waits in a lane, and whether one more should.
 #pragma once
 
 #include <supd/base/clock.hpp>
@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <memory>
 #include <utility>
+#include <vector>
 
 namespace supd::chatlog {
 
@@ -22,31 +23,40 @@ inline constexpr std::chrono::seconds kLongestWait{5};
 inline constexpr std::size_t kFewRows = 16;
 inline constexpr std::chrono::milliseconds kSoon{5};
 
-/// How long commits take, of all lanes: they write to one database.
+/// How long commits take, of all lanes: they write to one database. A guess: a commit of few rows counts as
+/// one of many. Any thread.
 class Pace {
 public:
+    /// Remembers one commit more than there are lanes: if all stood still at once, it says nothing yet.
+    explicit Pace(std::size_t lanes) : commits_(lanes + 1) {}
+
     void note(base::Monotonic::duration commit) noexcept {
-        const auto before = last_.exchange(commit, std::memory_order_relaxed);
-        shorter_.store(std::min(before, commit), std::memory_order_relaxed);
+        const auto at = next_.fetch_add(1, std::memory_order_relaxed) % commits_.size();
+        commits_[at].store(commit, std::memory_order_relaxed);
     }
-    /// By the shorter of the last two commits: one that stood still says nothing.
-    base::Monotonic::duration behind(std::size_t rows) const noexcept {
-        return shorter_.load(std::memory_order_relaxed) *
-               static_cast<base::Monotonic::rep>(rows / kMaxBatchRows);
+    /// Of whole batches only: a lane with less than one takes more at any pace, so nobody is refused for
+    /// ever.
+    base::Monotonic::duration behind(std::size_t rows, std::size_t bytes) const noexcept {
+        auto shortest = base::Monotonic::duration::max();
+        for (const auto& each : commits_)
+            shortest = std::min(shortest, each.load(std::memory_order_relaxed));
+        const auto batches = std::max(rows / kMaxBatchRows, bytes / kMaxBatchBytes);
+        return shortest * static_cast<base::Monotonic::rep>(batches);
     }
 
 private:
-    std::atomic<base::Monotonic::duration> last_{};
-    std::atomic<base::Monotonic::duration> shorter_{};
+    std::vector<std::atomic<base::Monotonic::duration>> commits_;
+    std::atomic<std::size_t> next_{0};
 };
 
+/// Any thread; what is marked and noted, the lane's.
 class Backlog {
 public:
     using Time = base::Monotonic::time_point;
 
     explicit Backlog(std::shared_ptr<Pace> pace) noexcept : pace_(std::move(pace)) {}
 
-    /// False: it is refused, and nothing has changed.
+    /// False: it is refused.
     bool enter(std::size_t bytes, Time now) noexcept {
         if (is_behind(now)) return false;
         bytes_.fetch_add(bytes, std::memory_order_relaxed);
@@ -80,7 +90,8 @@ public:
     }
     bool is_behind(Time now) const noexcept {
         const auto since = first_since_.load(std::memory_order_relaxed);
-        return (since != kIdle && now - since > kLongestWait) || pace_->behind(rows()) > kLongestWait;
+        return (since != kIdle && now - since > kLongestWait) ||
+               pace_->behind(rows(), bytes_.load(std::memory_order_relaxed)) > kLongestWait;
     }
 
     static constexpr Time kIdle{};

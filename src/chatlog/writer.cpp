@@ -63,6 +63,7 @@ public:
 
     void submit(Pending pending) {
         if (!backlog_.enter(weight(pending.draft), pending.queued)) {
+            refused_.fetch_add(1, std::memory_order_relaxed);
             chats_.leave(pending.draft.chat);
             end_span(std::move(pending.span), Outcome::overloaded, 0);
             // Never from within submit: a coroutine that waits for the answer has not been suspended yet.
@@ -81,6 +82,7 @@ public:
 
     const Backlog& backlog() const noexcept { return backlog_; }
     std::uint64_t failures() const noexcept { return failures_.load(std::memory_order_relaxed); }
+    std::uint64_t refused() const noexcept { return refused_.load(std::memory_order_relaxed); }
 
     std::function<void(const CommitStats&)> observe;
 
@@ -258,6 +260,7 @@ private:
         while (batch_.empty() && !queue_.empty() && (stopping_ || now - queue_.front().queued > kGiveUp)) {
             batch_.push_back(std::move(queue_.front()));
             queue_.pop_front();
+            refused_.fetch_add(1, std::memory_order_relaxed);
             answer_all(Outcome::overloaded);
         }
     }
@@ -281,6 +284,7 @@ private:
     std::chrono::milliseconds pause_{0};  // before the connection is opened again
     std::size_t solo_left_ = 0;
     std::atomic<std::uint64_t> failures_{0};
+    std::atomic<std::uint64_t> refused_{0};
 
     Mailbox mailbox_;
     std::vector<const Draft*> drafts_;
@@ -291,7 +295,7 @@ private:
 
 Writer::Writer(async::IoThreads& threads, ws::Hub& hub, Options options)
     : chats_(std::make_unique<ChatLanes>()) {
-    const auto pace = std::make_shared<Pace>();
+    const auto pace = std::make_shared<Pace>(options.lanes);
     for (std::size_t i = 0; i < options.lanes; ++i)
         lanes_.push_back(
             std::make_unique<Lane>(threads, i % threads.size(), hub, *chats_, pace, options.url, i));
@@ -365,6 +369,13 @@ std::uint64_t Writer::failures() const noexcept {
     std::uint64_t sum = 0;
     for (const auto& lane : lanes_)
         sum += lane->failures();
+    return sum;
+}
+
+std::uint64_t Writer::refused() const noexcept {
+    std::uint64_t sum = 0;
+    for (const auto& lane : lanes_)
+        sum += lane->refused();
     return sum;
 }
 

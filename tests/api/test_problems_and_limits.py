@@ -8,7 +8,7 @@ import re
 
 import pytest
 
-from rig.client import PASSWORD, Account, Reply, Rest, a_chat, a_name, a_user, an_id
+from rig.client import PASSWORD, Account, Reply, Rest, a_chat, a_name, a_user, an_id, some_users
 from rig.daemon import Daemon
 from rig.documents import document
 from rig.raw_http import exchange
@@ -304,7 +304,7 @@ async def test_receipts_are_told_to_all_in_chats_up_to_their_limit(rest: Rest) -
     limit = (await limits(rest))["receipts_told_members"]
     ann, bob, one_more = [await a_user(rest) for _ in range(3)]
     desk = await bob.another_device()
-    others = await asyncio.gather(*(a_user(rest) for _ in range(limit - 2)))
+    others = await some_users(rest, limit - 2)
     chat = (await a_chat(ann, bob, *others))["id"]
     async with ann.socket() as anns, bob.socket() as bobs, desk.socket() as desks:
         for told in (True, False):

@@ -17,7 +17,7 @@ protected:
     }
 
     const Backlog::Time now_ = base::Monotonic::now();
-    std::shared_ptr<Pace> pace_ = std::make_shared<Pace>();
+    std::shared_ptr<Pace> pace_ = std::make_shared<Pace>(2);
     Backlog backlog_{pace_};
 };
 
@@ -45,6 +45,7 @@ TEST_F(BacklogTest, RefusesWhileTheFirstHasWaitedTooLong) {
 }
 
 TEST_F(BacklogTest, RefusesWhoWouldWaitTooLongAtThePaceOfCommits) {
+    pace_->note(4s);
     pace_->note(3s);
     pace_->note(4s);
     // One batch is 3 s, two are 6.
@@ -53,16 +54,33 @@ TEST_F(BacklogTest, RefusesWhoWouldWaitTooLongAtThePaceOfCommits) {
     EXPECT_TRUE(backlog_.enter(1, now_));
 }
 
-TEST_F(BacklogTest, OneCommitThatStoodStillSaysNothing) {
-    pace_->note(1ms);
-    pace_->note(60s);
+TEST_F(BacklogTest, CountsBatchesByTheirBytesToo) {
+    for (int i = 0; i < 3; ++i)
+        pace_->note(3s);
+    EXPECT_TRUE(backlog_.enter(2 * kMaxBatchBytes, now_));
+    EXPECT_FALSE(backlog_.enter(1, now_));
+}
+
+TEST_F(BacklogTest, TakesABatchAtAnyPace) {
+    for (int i = 0; i < 3; ++i)
+        pace_->note(60s);
+    EXPECT_EQ(enter_until_refused(), kMaxBatchRows);
+    backlog_.leave(kMaxBatchRows, kMaxBatchRows * 100);
+    EXPECT_EQ(enter_until_refused(), kMaxBatchRows);
+}
+
+TEST_F(BacklogTest, OneStandstillOfAllLanesSaysNothing) {
+    Backlog other(pace_);
+    backlog_.note_commit(1ms);
+    other.note_commit(60s);
+    backlog_.note_commit(60s);
     EXPECT_EQ(enter_until_refused(), kMaxQueuedRows);
 }
 
 TEST_F(BacklogTest, ThePaceIsThatOfAllLanes) {
     Backlog other(pace_);
-    other.note_commit(3s);
-    other.note_commit(3s);
+    for (int i = 0; i < 3; ++i)
+        other.note_commit(3s);
     EXPECT_EQ(enter_until_refused(), 2 * kMaxBatchRows);
 }
 

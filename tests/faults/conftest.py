@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import resource
 from collections.abc import AsyncIterator, Callable
 
 import pytest_asyncio
@@ -14,6 +15,9 @@ from rig.redis import RedisServer
 from rig.wire import Wire
 
 NODES = 3
+
+# Some have thousands of connections; the usual soft limit is 1024.
+resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
 
 
 @pytest_asyncio.fixture

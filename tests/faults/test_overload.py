@@ -10,7 +10,7 @@ import time
 import aiohttp
 import pytest
 
-from rig.client import PASSWORD, Account, Closed, Rest, a_chat, a_name, a_user, an_id
+from rig.client import PASSWORD, Account, Closed, Rest, a_chat, a_name, a_user, an_id, some_users
 from rig.daemon import Daemon, shared_secret
 from rig.nodes import metric
 from rig.postgres import PostgresCluster
@@ -175,7 +175,7 @@ async def test_a_slow_reader_that_reads_on_sees_why_it_was_cut(daemon: Daemon) -
 async def test_connect_storm(daemon: Daemon) -> None:
     clients = 3000 if LONG else 400
     async with Rest(daemon.url, connections=clients + 100) as rest:
-        people = await asyncio.gather(*(a_user(rest) for _ in range(clients // DEVICES_OF_ONE)))
+        people = await some_users(rest, clients // DEVICES_OF_ONE)
         devices: list[Account] = []
         gate = asyncio.Semaphore(16)
 

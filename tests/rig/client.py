@@ -233,6 +233,17 @@ async def a_user(rest: Rest, name: str | None = None, password: str = PASSWORD, 
     return _account(rest, username, password, answer.expect(200, 201).json)
 
 
+async def some_users(rest: Rest, count: int) -> list[Account]:
+    """A few at once: only so many passwords may wait to be hashed."""
+    gate = asyncio.Semaphore(16)
+
+    async def one() -> Account:
+        async with gate:
+            return await a_user(rest)
+
+    return await asyncio.gather(*(one() for _ in range(count)))
+
+
 async def log_in(rest: Rest, username: str, password: str = PASSWORD, **more: Any) -> Account:
     answer = await rest.post("auth/login", {"identifier": username, "password": password, **more})
     return _account(rest, username, password, answer.expect(200).json)

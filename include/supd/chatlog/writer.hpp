@@ -25,7 +25,7 @@ namespace supd::chatlog {
 
 inline constexpr std::size_t kMaxBatchRows = 200;
 inline constexpr std::size_t kMaxBatchBytes = 1 << 20;
-/// What may wait in one lane; more is refused with 503 `overloaded`.
+/// What may wait in one lane, and less while commits are slow; more is refused with 503 `overloaded`.
 inline constexpr std::size_t kMaxQueuedRows = 20'000;
 inline constexpr std::size_t kMaxQueuedBytes = 64 << 20;
 
@@ -88,6 +88,8 @@ public:
     std::size_t queued() const noexcept;
     /// Attempts to commit that failed, also for want of a connection; the batch is tried again or given up.
     std::uint64_t failures() const noexcept;
+    /// Messages that were answered with `overloaded`.
+    std::uint64_t refused() const noexcept;
     /// Called per commit on the lane's io thread. Before start().
     void on_commit(const std::function<void(const CommitStats&)>& observe);
 
