@@ -26,7 +26,7 @@ api=https://127.0.0.1:$https/api/v1
 api() { curl -sS --fail-with-body -X "$1" "$api$2" -H "Authorization: Bearer $3" ${4:+-H 'Content-Type: application/json' -d "$4"}; }
 texts() { api GET "/messages/chat/$chat?after_seq=0" "$token" | jq -r '.items[].text'; }
 send() { api POST /messages "$token" "{\"id\": \"$(cat /proc/sys/kernel/random/uuid)\", \"chat_id\": \"$chat\", \"type\": \"text\", \"text\": \"$1\"}" >/dev/null; }
-sign_in() { api POST /auth/login "" '{"username": "ann", "password": "a long sentence of hers"}' | jq -r .access_token; }
+sign_in() { api POST /auth/login "" '{"identifier": "ann", "password": "a long sentence of hers"}' | jq -r .access_token; }
 sql() { docker compose exec -T postgres psql -q -U postgres "$@" </dev/null; }
 
 say "what must come back"
