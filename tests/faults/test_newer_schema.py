@@ -27,6 +27,8 @@ SERVES_S = 10.0 if LONG else 1.0
 ACK_P99_S = 1.0 if LONG else 3.0  # on a machine that does other work, too
 READY_WITHIN_S = 10.0
 UNAVAILABLE = 69
+# A binary of an earlier release, from another schema on.
+OLDER = os.environ.get("SUPD_OLDER")
 
 # What a next release may add: columns of tables that are written all the time, one of them kept by a trigger, an index, a table.
 EXPANSION_UP = """
@@ -104,28 +106,33 @@ async def well(daemon: Daemon) -> None:
         assert len(await people.seen(rest)) > 100
 
 
-async def test_a_schema_of_the_next_release(pair: list[Daemon], tmp_path: Path, seed: int) -> None:
-    runs, starts = pair
-    additive = next_release(tmp_path / "additive")
-    closing = next_release(tmp_path / "closing", closes_to_older=True)
-    load = Load([daemon.url for daemon in pair], seed, rate=RATE)
+class UnderLoad:
+    """Does something while messages are sent: nobody is refused or cut off by it, and nobody waits for long."""
 
-    def unknown() -> int:
-        return sum(each.unknown + each.failed for each in load.history.operations.values())
+    def __init__(self, load: Load) -> None:
+        self._load = load
 
-    async def under_load(step: Callable, what: str) -> None:
-        """Nobody is refused or cut off by it, and nobody waits for long."""
-        acks, before = [len(device.latencies) for device in load.devices], unknown()
-        closes = sum(len(device.closes) for device in load.devices)
+    def _state(self) -> tuple[int, int]:
+        load = self._load
+        unknown = sum(each.unknown + each.failed for each in load.history.operations.values())
+        return unknown, sum(len(device.closes) for device in load.devices)
+
+    async def __call__(self, step: Callable, what: str) -> None:
+        acks, before = [len(device.latencies) for device in self._load.devices], self._state()
         await step()
         await asyncio.sleep(SERVES_S)
-        took = [each for device, count in zip(load.devices, acks) for each in device.latencies[count:]]
+        took = [each for device, count in zip(self._load.devices, acks) for each in device.latencies[count:]]
         print(f"{what}: {len(took)} acks, p99 {percentile(took, 0.99) * 1000:.0f} ms, longest {max(took) * 1000:.0f} ms")
         assert len(took) > RATE * SERVES_S / 4, "the load went on"
         assert percentile(took, 0.99) <= ACK_P99_S
-        assert unknown() == before, "some were refused"
-        assert sum(len(device.closes) for device in load.devices) == closes, "some were cut off"
+        assert self._state() == before, "some were refused, or cut off"
 
+
+async def test_a_schema_of_the_next_release(pair: list[Daemon], tmp_path: Path, seed: int) -> None:
+    runs, starts = pair
+    under_load = UnderLoad(load := Load([daemon.url for daemon in pair], seed, rate=RATE))
+    additive = next_release(tmp_path / "additive")
+    closing = next_release(tmp_path / "closing", closes_to_older=True)
     async def refused_beside() -> None:
         """Whoever runs serves those who are there, but a proxy sends nobody more; whoever starts is told why not, and changes
         nothing."""
@@ -161,3 +168,38 @@ async def test_a_schema_of_the_next_release(pair: list[Daemon], tmp_path: Path, 
 
     await judge(load, pair, fault)
     assert not [line for daemon in pair for line in faults(daemon)]
+
+
+@pytest.mark.skipif(OLDER is None, reason="SUPD_OLDER names no binary of an earlier release")
+async def test_a_binary_of_an_earlier_release(spawn: Callable[..., Daemon], postgres: PostgresCluster, seed: int) -> None:
+    """The switch, the way back, and the schema's way back; people are where the traffic is."""
+    url, settings = postgres.new_database(), {"JWT_SECRET": shared_secret()}
+    older = spawn(database_url=url, name="older", settings=settings, binary=Path(OLDER).resolve()).start()
+    first = await asyncio.to_thread(states, older)
+    newer = spawn(database_url=url, name="newer", settings=settings)
+    load = Load([older.url], seed, rate=RATE)
+    under_load = UnderLoad(load)
+
+    async def migrate(way: str, *arguments: str) -> None:
+        done = await asyncio.to_thread(newer.run, "migrate", way, *arguments)
+        assert done.returncode == 0 and done.stdout.startswith({"up": "applied", "down": "took back"}[way]), done.stdout + done.stderr
+
+    async def fault() -> None:
+        await load.seat(lambda _: older.url)
+        await under_load(lambda: migrate("up"), "migrated while the older one runs")
+        known = await asyncio.to_thread(states, newer)
+        assert len(known) > len(first) and {state for _, state in known} == {"applied"}
+        await asyncio.to_thread(newer.start)
+        await load.seat(lambda number: (older.url, newer.url)[number % 2])
+        await under_load(lambda: well(newer), "both at once")
+        await load.seat(lambda _: newer.url)
+        await asyncio.to_thread(older.stop)
+        await under_load(lambda: well(newer), "the newer one alone")
+        await asyncio.to_thread(older.start)
+        await load.seat(lambda _: older.url)
+        await asyncio.to_thread(newer.stop)
+        await under_load(lambda: migrate("down", "--to", str(first[-1][0])), "the schema's way back")
+        await under_load(lambda: migrate("up"), "and on again")
+
+    await judge(load, [older], fault)
+    assert not [line for daemon in (older, newer) for line in faults(daemon)]

@@ -49,6 +49,7 @@ class Daemon:
     name: str = "supd"
     mode: str = "development"
     stderr: int | None = None  # instead of a file that can be looked at
+    binary: Path | None = None  # another than find_binary()'s
     folder: Path = field(init=False)
     process: subprocess.Popen[bytes] | None = field(default=None, init=False)
     url: str = field(default="", init=False)
@@ -82,13 +83,13 @@ class Daemon:
     def run(self, *arguments: str, stdin: str | None = None, timeout: float = 60) -> subprocess.CompletedProcess[str]:
         """Runs another subcommand of the same binary with the same environment."""
         return subprocess.run(
-            [str(find_binary()), *arguments], input=stdin, capture_output=True, text=True, timeout=timeout,
+            [str(self.binary or find_binary()), *arguments], input=stdin, capture_output=True, text=True, timeout=timeout,
             env=self.environment, cwd=self.folder,
         )
 
     def start(self) -> "Daemon":
         """Starts and waits for the ready line. After a first start the same ports are used again."""
-        binary = find_binary()
+        binary = self.binary or find_binary()
         if binary is None:
             raise RuntimeError("no supd binary: build one or set SUPD_BINARY")
         command = [str(binary), "serve", "--data-dir", str(self.data_dir),
