@@ -83,8 +83,8 @@ def pair(spawn: Callable[..., Daemon], postgres: PostgresCluster) -> list[Daemon
     return [spawn(database_url=url, name=name, settings={"JWT_SECRET": secret}).start() for name in ("runs", "starts")]
 
 
-async def migrated(daemon: Daemon, way: str, folder: Path) -> None:
-    done = await asyncio.to_thread(daemon.run, "migrate", way, "--dir", str(folder))
+async def migrated(daemon: Daemon, way: str, *arguments: str) -> None:
+    done = await asyncio.to_thread(daemon.run, "migrate", way, *arguments)
     assert done.returncode == 0 and done.stdout.startswith({"up": "applied", "down": "took back"}[way]), done.stdout + done.stderr
 
 
@@ -131,12 +131,12 @@ class UnderLoad:
 async def test_a_schema_of_the_next_release(pair: list[Daemon], tmp_path: Path, seed: int) -> None:
     runs, starts = pair
     under_load = UnderLoad(load := Load([daemon.url for daemon in pair], seed, rate=RATE))
-    additive = next_release(tmp_path / "additive")
-    closing = next_release(tmp_path / "closing", closes_to_older=True)
+    additive = ("--dir", str(next_release(tmp_path / "additive")))
+    closing = ("--dir", str(next_release(tmp_path / "closing", closes_to_older=True)))
     async def refused_beside() -> None:
         """Whoever runs serves those who are there, but a proxy sends nobody more; whoever starts is told why not, and changes
         nothing."""
-        await migrated(runs, "up", closing)
+        await migrated(runs, "up", *closing)
         before = await asyncio.to_thread(states, runs)
         place = ("--data-dir", str(starts.data_dir), "--port", "0", "--admin-port", "0")
         done = await asyncio.to_thread(starts.run, "serve", *place)
@@ -146,19 +146,19 @@ async def test_a_schema_of_the_next_release(pair: list[Daemon], tmp_path: Path, 
         assert await asyncio.to_thread(states, runs) == before and before[-1][1] == "newer"
         await becomes(runs, False, READY_WITHIN_S)
         assert await alive(runs)
-        await migrated(runs, "down", closing)
+        await migrated(runs, "down", *closing)
         await becomes(runs, True, READY_WITHIN_S)
 
     async def fault() -> None:
         await load.seat(lambda _: runs.url)
         await asyncio.to_thread(starts.stop)
         for _ in range(STEPS):
-            await under_load(lambda: migrated(runs, "up", additive), "up")
+            await under_load(lambda: migrated(runs, "up", *additive), "up")
             assert (await asyncio.to_thread(states, runs))[-1][1] == "newer"
             await asyncio.to_thread(starts.start)
             await load.seat(lambda number: pair[number % 2].url)
             await under_load(lambda: asyncio.gather(*(well(daemon) for daemon in pair)), "two on the newer schema")
-            await under_load(lambda: migrated(runs, "down", additive), "down")
+            await under_load(lambda: migrated(runs, "down", *additive), "down")
             await asyncio.gather(*(well(daemon) for daemon in pair))
             await load.seat(lambda _: runs.url)
             await asyncio.to_thread(starts.stop)
@@ -180,13 +180,9 @@ async def test_a_binary_of_an_earlier_release(spawn: Callable[..., Daemon], post
     load = Load([older.url], seed, rate=RATE)
     under_load = UnderLoad(load)
 
-    async def migrate(way: str, *arguments: str) -> None:
-        done = await asyncio.to_thread(newer.run, "migrate", way, *arguments)
-        assert done.returncode == 0 and done.stdout.startswith({"up": "applied", "down": "took back"}[way]), done.stdout + done.stderr
-
     async def fault() -> None:
         await load.seat(lambda _: older.url)
-        await under_load(lambda: migrate("up"), "migrated while the older one runs")
+        await under_load(lambda: migrated(newer, "up"), "migrated while the older one runs")
         known = await asyncio.to_thread(states, newer)
         assert len(known) > len(first) and {state for _, state in known} == {"applied"}
         await asyncio.to_thread(newer.start)
@@ -198,8 +194,8 @@ async def test_a_binary_of_an_earlier_release(spawn: Callable[..., Daemon], post
         await asyncio.to_thread(older.start)
         await load.seat(lambda _: older.url)
         await asyncio.to_thread(newer.stop)
-        await under_load(lambda: migrate("down", "--to", str(first[-1][0])), "the schema's way back")
-        await under_load(lambda: migrate("up"), "and on again")
+        await under_load(lambda: migrated(newer, "down", "--to", str(first[-1][0])), "the schema's way back")
+        await under_load(lambda: migrated(newer, "up"), "and on again")
 
     await judge(load, [older], fault)
     assert not [line for daemon in (older, newer) for line in faults(daemon)]
